@@ -1,0 +1,106 @@
+/**
+ * Every limit of the engine, in one place. Units are in the names. Relations that other code relies on are asserted at
+ * the end.
+ */
+import { invariant } from "./invariant.js";
+
+export const KiB = 1024;
+export const MiB = 1024 * KiB;
+
+/** A `namespace/name`, in UTF-8 bytes. */
+export const typeNameBytesMax = 256;
+/** The id of an address, in UTF-16 code units: two bytes each still fit an LMDB key (1,978 bytes) with its prefix. */
+export const idLengthMax = 900;
+/** One encoded message, state value or egress record. */
+export const payloadBytesMax = 16 * MiB;
+/** Nesting of a plain-data value. */
+export const payloadDepthMax = 64;
+/** Objects, arrays, maps and sets of one plain-data value, one that is reached twice counted twice. */
+export const payloadContainersMax = 2 * 1024 * 1024;
+/** Shards of one application. */
+export const shardsMax = 64;
+/** Key groups when nobody chooses; written into the data directory and never changed. */
+export const keyGroupsDefault = 128;
+export const keyGroupsMax = 32_768;
+
+/** Bytes of one shard-to-shard ring; a power of two. */
+export const ringBytesDefault = 1 * MiB;
+/** A frame larger than this part of a ring travels in fragments, so that two always fit. */
+export const ringFrameFraction = 4;
+
+/** Frames one step takes from one ring. */
+export const receivePerStepMax = 512;
+/** Turns one step runs. */
+export const turnsPerStepMax = 1024;
+/** Ingress records one step routes. */
+export const ingestPerStepMax = 256;
+/** Rows one step encodes for an open capture. */
+export const captureRowsPerStepMax = 2_000;
+/** A busy shard returns to its event loop at least this often. */
+export const yieldEveryMs = 1;
+/** Steps without work before a shard parks. */
+export const idleStepsMax = 20;
+
+/** Bytes in flight in one shard (mailbox and outboxes) above which ingress and gateway wait; they resume below half. */
+export const admissionBytesMax = 32 * MiB;
+/** Bytes in flight in one shard above which the application stops: amplification without end. */
+export const overloadBytesMax = 1024 * MiB;
+/** What an in-memory message is taken to weigh beside its long strings and bytes. */
+export const messageBytesEstimate = 160;
+/** Bytes that `app.send` and `app.ask` may have accepted and not yet committed before further calls wait. */
+export const gatewayBytesMax = 16 * MiB;
+
+/** Resident instances of one shard above which clean idle ones are evicted. */
+export const residentInstancesMax = 1_000_000;
+
+/** A record of the log. */
+export const logRecordBytesMax = 1 * MiB;
+/** One log segment; a full one is sealed. */
+export const logSegmentBytes = 64 * MiB;
+/** Zeros written ahead of the log's end in one go. */
+export const logZeroAheadBytes = 4 * MiB;
+/** Live log above which shards stop starting turns until merges and egresses have caught up. */
+export const logBytesMax = 1024 * MiB;
+/** Rows of one merge slice (one LMDB transaction). */
+export const mergeSliceRowsMax = 500;
+/** Time between two merges of a base. */
+export const mergeIntervalMs = 2_000;
+/** Committed bytes not yet merged that start a merge early. */
+export const mergeBytesMax = 64 * MiB;
+/** Address space of one base; no disk is used in advance. */
+export const baseMapBytes = 64 * 1024 * MiB;
+
+/** An epoch's own work may take this share of a core; the interval between epochs adapts to it. */
+export const epochWorkShareMax = 0.03;
+export const epochIntervalMinMs = 2;
+export const epochIntervalMaxMs = 100;
+/** Interval when nobody waits and the shards are idle. */
+export const epochIdleIntervalMs = 100;
+
+/** Attempts of a turn that throws before its address is parked. */
+export const turnAttemptsMax = 3;
+export const turnRetryBaseMs = 10;
+/** An async turn that takes longer is given up. */
+export const turnTimeoutMs = 60_000;
+/** A synchronous turn that holds its shard longer than this gets its worker killed. */
+export const watchdogTimeoutMs = 30_000;
+/** `app.ask` without an own timeout. */
+export const askTimeoutMs = 30_000;
+
+/** Restarts of the workers within `restartWindowMs` before the application gives up. */
+export const restartsMax = 5;
+export const restartWindowMs = 60_000;
+export const restartBackoffBaseMs = 50;
+export const restartBackoffMaxMs = 5_000;
+/** Control-plane calls that take longer have failed. */
+export const controlCallTimeoutMs = 120_000;
+
+/** Committed records of an egress without sink or subscriber that are kept for its first subscriber. */
+export const subscriberTailRecordsMax = 10_000;
+/** How long written egress bytes may wait for their fdatasync. */
+export const egressSyncIntervalMs = 1_000;
+
+invariant(logSegmentBytes >= 2 * logRecordBytesMax, "a segment holds at least two records");
+invariant(ringBytesDefault / ringFrameFraction >= 4 * KiB, "a fragment carries at least 4 KiB");
+invariant(admissionBytesMax < overloadBytesMax, "admission closes before the application gives up");
+invariant(2 * idLengthMax + 64 <= 1_978, "an id fits an LMDB key");

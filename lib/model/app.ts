@@ -1,0 +1,36 @@
+/** An application as a value: what `defineApp` returns and every thread imports. */
+import type { EgressBinding, EgressDefinition } from "./egress.js";
+import type { AnyFunctionDefinition } from "./function.js";
+import type { IngressDefinition } from "./ingress.js";
+
+/** What `defineApp` takes. */
+export interface AppOptions {
+  /** A name that is written into the data directory: another application with the same functions is then told apart. */
+  readonly name?: string;
+  readonly functions: readonly AnyFunctionDefinition[];
+  readonly ingresses?: readonly IngressDefinition[];
+  /** Sinks, and egresses that only have in-process subscribers (`app.egress`). */
+  readonly egresses?: readonly (EgressBinding | EgressDefinition<never>)[];
+}
+
+/** An application definition. Made by `defineApp`; the default export of an application module. */
+export class AppDefinition {
+  readonly name: string | undefined;
+  readonly functions: readonly AnyFunctionDefinition[];
+  readonly ingresses: readonly IngressDefinition[];
+  /** Every egress of the application by name, with its binding if it has one. */
+  readonly egresses: ReadonlyMap<string, { readonly egress: EgressDefinition<never>; readonly binding: EgressBinding | undefined }>;
+
+  /** @internal Use `defineApp`. */
+  constructor(
+    name: string | undefined,
+    functions: readonly AnyFunctionDefinition[],
+    ingresses: readonly IngressDefinition[],
+    egresses: AppDefinition["egresses"],
+  ) {
+    this.name = name;
+    this.functions = functions;
+    this.ingresses = ingresses;
+    this.egresses = egresses;
+  }
+}

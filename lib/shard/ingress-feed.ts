@@ -1,0 +1,108 @@
+/**
+ * One split of an ingress as a shard reads it: items in order, each routed as a whole, with the position after it.
+ *
+ * Owner and thread: the shard.
+ * F1. The position moves past an item only together with the messages routed from it, in the same epoch.
+ * F2. A record whose router throws sends nothing.
+ */
+import { HoldfastError } from "../base/errors.js";
+import { copyPlain, estimateBytes } from "../codec/plain-data.js";
+import type { Address } from "../model/address.js";
+import type { IngressDefinition, IngressItem, Reject, SplitReader } from "../model/ingress.js";
+import { validate } from "../model/schema.js";
+import type { Instance } from "./instance.js";
+import type { FunctionEntry, Registry } from "./registry.js";
+
+/** Name of a split in position rows. */
+export function splitKey(ingress: string, split: string): string {
+  return `${ingress}/${split}`;
+}
+
+/** What a feed gives to its shard. */
+export interface FeedPort {
+  readonly registry: Registry;
+  resolve(entry: FunctionEntry, id: string): Instance;
+  /** Sends one message of the record at `root`. */
+  sendRouted(root: string, index: number, target: Instance, payload: unknown, weight: number): void;
+  reject(ingress: string, reject: Reject, error: unknown): void;
+}
+
+export class IngressFeed {
+  readonly key: string;
+  /** Where reading goes on; undefined at the beginning. */
+  position: unknown;
+  /** The position has moved since the last capture. */
+  moved: boolean;
+  readonly #ingress: IngressDefinition;
+  readonly #split: string;
+  readonly #reader: SplitReader;
+  readonly #port: FeedPort;
+  readonly #routed: { target: Instance; payload: unknown; weight: number }[] = [];
+
+  constructor(ingress: IngressDefinition, split: string, position: unknown, moved: boolean, wake: () => void, port: FeedPort) {
+    this.#ingress = ingress;
+    this.#split = split;
+    this.#port = port;
+    this.key = splitKey(ingress.name, split);
+    this.position = position;
+    this.moved = moved;
+    this.#reader = ingress.open(split, position, wake);
+  }
+
+  get exhausted(): boolean {
+    return this.#reader.exhausted;
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
+
+  /** Takes one item if there is one. @throws what the source throws, and a bad record under `onBadRecord: "fail"`. */
+  advance(): IngressItem["kind"] | undefined {
+    const item = this.#reader.next();
+    if (item === undefined) return undefined;
+    const kind = item.kind === "record" ? this.#route(item) : this.#refuse(item.error, item.text, item.where);
+    this.position = item.position; // F1
+    this.moved = true;
+    return kind;
+  }
+
+  #route(item: Extract<IngressItem, { kind: "record" }>): IngressItem["kind"] {
+    this.#routed.length = 0;
+    try {
+      this.#ingress.route(item.value as never, this.#to);
+    } catch (error) {
+      return this.#refuse(error, JSON.stringify(item.value) ?? String(item.value), item.where); // F2
+    }
+    const root = `${this.key}/${item.where}`;
+    for (let i = 0; i < this.#routed.length; i++) {
+      const { target, payload, weight } = this.#routed[i];
+      this.#port.sendRouted(root, i, target, payload, weight);
+    }
+    return "record";
+  }
+
+  readonly #to = (address: Address<never, unknown>, message: unknown): void => {
+    const entry = this.#port.registry.byName.get(address?.type);
+    if (entry === undefined || typeof address.id !== "string") {
+      throw new HoldfastError("HF_UNKNOWN_FUNCTION", `the application defines no function "${String(address?.type)}"`);
+    }
+    const schema = entry.definition.options.message;
+    const checked = schema === undefined ? message : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${address.id}`);
+    const payload = copyPlain(checked, "message");
+    this.#routed.push({ target: this.#port.resolve(entry, address.id), payload, weight: estimateBytes() });
+  };
+
+  #refuse(error: unknown, text: string, where: string): "bad" {
+    const said = error instanceof Error ? error.message : String(error);
+    if (this.#ingress.onBadRecord === "fail") {
+      throw new HoldfastError(
+        "HF_BAD_RECORD",
+        `ingress ${this.#ingress.name}, ${this.#split}, ${where}: ${said}. Mend the record, or use onBadRecord: "reject"`,
+        { cause: error },
+      );
+    }
+    this.#port.reject(this.#ingress.name, { ingress: this.#ingress.name, split: this.#split, where, error: said, text }, error);
+    return "bad";
+  }
+}

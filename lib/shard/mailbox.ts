@@ -1,0 +1,96 @@
+/**
+ * A shard's accepted messages, in the order they were accepted.
+ *
+ * Owner and thread: the shard.
+ * M1. A message is in exactly one place: the queue, its instance's `pending`, or running.
+ * M2. Queue entries without a row are the newest ones; `rowedUntil` is where they begin. Messages that left the queue
+ *     without a row and are not done are in `held`.
+ * M3. An instance with pending messages that may run is in `resumable`; its pending messages run before newer ones.
+ */
+import { Queue } from "../base/queue.js";
+import type { Instance, Message } from "./instance.js";
+
+export class Mailbox {
+  readonly #queue = new Queue<Message>();
+  readonly #resumable = new Queue<Instance>();
+  #held: Message[] = [];
+  #rowedUntil = 0;
+  /** Estimated bytes of all messages not done. */
+  bytes = 0;
+  /** Messages not done. */
+  count = 0;
+
+  /** True when a turn could run now. */
+  get runnable(): boolean {
+    return this.#queue.length > 0 || this.#resumable.length > 0;
+  }
+
+  accept(message: Message): void {
+    this.#queue.push(message);
+    message.target.queued++;
+    this.bytes += message.weight;
+    this.count++;
+  }
+
+  /** The next message whose instance may take it; messages for busy instances are set aside on the way. */
+  next(): Message | undefined {
+    const resumed = this.#nextResumed();
+    if (resumed !== undefined) return resumed;
+    for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
+      const instance = message.target;
+      if (instance.state === "ready" && (instance.pending === undefined || instance.pending.length === 0)) return message;
+      instance.pending ??= new Queue();
+      instance.pending.push(message);
+      this.hold(message);
+    }
+    return undefined;
+  }
+
+  /** Keeps sight of a message that left the queue and is not done (M2). */
+  hold(message: Message): void {
+    if (!message.rowed) this.#held.push(message);
+  }
+
+  /** The instance may take messages again. */
+  resume(instance: Instance): void {
+    if (instance.pending !== undefined && instance.pending.length > 0) this.#resumable.push(instance);
+  }
+
+  /** The message has had its effect. */
+  finish(message: Message): void {
+    message.done = true;
+    message.target.queued--;
+    this.bytes -= message.weight;
+    this.count--;
+  }
+
+  /** Messages that have no row yet, oldest first per instance, for a capture; from now on they have one. */
+  takeUnrowed(): Message[] {
+    const messages = this.takeHeld();
+    for (let position = Math.max(this.#rowedUntil, this.#queue.head); position < this.#queue.tail; position++) {
+      const message = this.#queue.at(position);
+      if (!message.rowed) messages.push(message);
+    }
+    this.#rowedUntil = this.#queue.tail;
+    for (const message of messages) message.rowed = true;
+    return messages;
+  }
+
+  /** The inputs of unfinished async turns and the messages set aside for busy instances, as far as they have no row. */
+  takeHeld(): Message[] {
+    const held = this.#held.filter((message) => !message.done && !message.rowed);
+    this.#held = [];
+    return held;
+  }
+
+  #nextResumed(): Message | undefined {
+    for (let instance = this.#resumable.peek(); instance !== undefined; instance = this.#resumable.peek()) {
+      if (instance.state === "ready") {
+        const message = instance.pending?.shift();
+        if (message !== undefined) return message;
+      }
+      this.#resumable.shift(); // ran dry, or became busy again and will be resumed
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Messages to one other shard that its ring has no room for.
+ *
+ * Owner and thread: the sending shard.
+ * O1. Nothing bypasses a non-empty outbox: order per pair of addresses is the order of `send`.
+ * O2. A message is in the outbox until its last fragment is in the ring, and only then carries an epoch: the outbox is
+ *     sender state, and a snapshot that lacks it loses messages.
+ * O3. Entries without a row are the newest ones; `rowedUntil` is where they begin.
+ */
+import { invariant } from "../base/invariant.js";
+import { Queue } from "../base/queue.js";
+import type { Outbound } from "../channel/outbound.js";
+
+/** An encoded message that waits for room. */
+export interface OutboxEntry {
+  readonly body: Uint8Array;
+  readonly keyGroup: number;
+  readonly generation: number;
+  readonly sequence: number;
+  rowed: boolean;
+}
+
+export class Outbox {
+  readonly #channel: Outbound;
+  readonly #entries = new Queue<OutboxEntry>();
+  #rowedUntil = 0;
+  /** Sequence of the last message accepted for this channel. */
+  #accepted = 0;
+  bytes = 0;
+
+  constructor(channel: Outbound) {
+    this.#channel = channel;
+  }
+
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  /** Accepts a message: into the ring when there is room, else into the outbox, which copies the body. */
+  send(body: Uint8Array, length: number, epoch: number, keyGroup: number, generation: number): void {
+    const sequence = ++this.#accepted;
+    if (this.#entries.length === 0 && this.#channel.offer(body, length, epoch)) {
+      invariant(this.#channel.sent === sequence, "ring order is send order");
+      return;
+    }
+    this.#entries.push({ body: body.slice(0, length), keyGroup, generation, sequence, rowed: false }); // O1
+    this.bytes += length;
+  }
+
+  /** Moves entries into the ring until it refuses. `left` is called for each entry that had a row. */
+  drain(epoch: number, left: (entry: OutboxEntry) => void): number {
+    let moved = 0;
+    for (let entry = this.#entries.peek(); entry !== undefined; entry = this.#entries.peek()) {
+      if (!this.#channel.offer(entry.body, entry.body.length, this.epochOf(entry, epoch))) break; // O2
+      invariant(this.#channel.sent === entry.sequence, "ring order is send order");
+      this.#entries.shift();
+      this.bytes -= entry.body.length;
+      if (entry.rowed) left(entry);
+      moved++;
+    }
+    return moved;
+  }
+
+  /** The epoch a frame carries: the sender's at the moment the last fragment enters the ring, not at `send`. */
+  epochOf(_entry: OutboxEntry, epoch: number): number {
+    return epoch;
+  }
+
+  /** Entries that have no row yet, for a capture; from now on they have one. */
+  takeUnrowed(): OutboxEntry[] {
+    const entries: OutboxEntry[] = [];
+    for (let position = Math.max(this.#rowedUntil, this.#entries.head); position < this.#entries.tail; position++) {
+      const entry = this.#entries.at(position);
+      entry.rowed = true;
+      entries.push(entry);
+    }
+    this.#rowedUntil = this.#entries.tail; // O3
+    return entries;
+  }
+}

@@ -1,0 +1,132 @@
+/** What a shard needs of the world, and what floors above it implement for it. */
+import type { Clock } from "../base/clock.js";
+import type { ControlWords } from "../channel/control-words.js";
+import type { Inbound } from "../channel/inbound.js";
+import type { Outbound } from "../channel/outbound.js";
+import type { AppDefinition } from "../model/app.js";
+import type { BaseReader } from "../store/base.js";
+import type { Message, StateCell } from "./instance.js";
+import type { OutboxEntry } from "./outbox.js";
+import type { OutputWriter } from "./output.js";
+
+/** Fixed for the life of a shard. */
+export interface ShardConfig {
+  readonly app: AppDefinition;
+  readonly index: number;
+  readonly shards: number;
+  readonly keyGroups: number;
+  readonly generation: number;
+  /** The gateway's session: the first generation of this process. */
+  readonly session: number;
+  /** The committed epoch the shard starts from. */
+  readonly epoch: number;
+  /** Splits dealt to this shard. */
+  readonly splits: readonly { readonly ingress: string; readonly split: string }[];
+  readonly limits: ShardLimits;
+}
+
+/** The limits a user or a test may choose. */
+export interface ShardLimits {
+  readonly residentInstancesMax: number;
+  readonly admissionBytesMax: number;
+  readonly overloadBytesMax: number;
+  readonly turnAttemptsMax: number;
+  readonly turnRetryBaseMs: number;
+  readonly turnTimeoutMs: number;
+}
+
+/** A message found at recovery. */
+export interface RestoredMessage {
+  readonly generation: number;
+  readonly sender: number;
+  readonly sequence: number;
+  readonly body: Uint8Array;
+  /** Its row is already in this shard's base; else it came from another shard's outbox or from another deal. */
+  readonly rowed: boolean;
+}
+
+/** What recovery hands to a shard. */
+export interface RestoredShard {
+  /** In the order of their keys. */
+  readonly messages: readonly RestoredMessage[];
+  /** Rows of this shard's base that moved to another shard: deleted with the first epoch. */
+  readonly tombstones: readonly Uint8Array[];
+  /** Committed state rows newer than the base, by latin1 text of the key; null for deleted ones. */
+  readonly overlay: ReadonlyMap<string, Uint8Array | null>;
+  /** Encoded positions of this shard's splits, by `splitKey`. */
+  readonly positions: ReadonlyMap<string, { readonly bytes: Uint8Array; readonly rowed: boolean }>;
+  /** Last sequence consumed from the gateway in this session. */
+  readonly gatewayConsumed: number;
+  /** Messages of unknown function types that stay in this shard's base. */
+  readonly orphans: number;
+}
+
+/** One shard's part of an epoch at the moment of its capture; everything in it is immutable from now on. */
+export interface CapturedEffects {
+  readonly epoch: number;
+  /** Cells written since the last capture; a cell's value is `cell.value` unless it was written again (`capturedValue`). */
+  readonly cells: readonly StateCell[];
+  readonly messages: readonly Message[];
+  readonly outboxes: readonly (readonly OutboxEntry[])[];
+  /** Keys of in-flight rows to delete, encoded one after the other, each with a u16 length. */
+  readonly deletedKeys: Uint8Array;
+  readonly positions: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+  /** Undefined when nothing was consumed since the last capture. */
+  readonly gateway: { readonly session: number; readonly consumed: number } | undefined;
+  readonly output: OutputWriter;
+  readonly counts: ShardCounts;
+  /** Messages of this shard that are neither done nor parked. */
+  readonly inFlight: number;
+}
+
+/** What a shard has done since its start. */
+export interface ShardCounts {
+  readonly turns: number;
+  readonly ingested: number;
+  readonly rejected: number;
+  /** Addresses whose turn failed for good; their messages wait. */
+  readonly parked: number;
+  /** Messages of function types that this version of the application does not define; they wait in the base. */
+  readonly orphans: number;
+  /** Every split of this shard was read to its end. */
+  readonly exhausted: boolean;
+  /** Instances in memory. */
+  readonly resident: number;
+}
+
+/** The snapshot side of a shard (floor 5 implements it). */
+export interface CapturePort {
+  /** A capture is not finished: older frames are recorded, newer ones wait. */
+  readonly open: boolean;
+  begin(effects: CapturedEffects): void;
+  /**
+   * Called for each frame before it is taken. True when its message has a row among this shard's in-flight rows: it was
+   * copied into an earlier delta, or it belongs to the open capture and is recorded by this call.
+   */
+  frameHasRow(from: number, channel: Inbound): boolean;
+  /** Encodes a slice, finishes when every shard has captured. Returns the amount of work. */
+  step(): number;
+}
+
+export interface ShardPorts {
+  readonly clock: Clock;
+  readonly control: ControlWords;
+  /** Channels to the other shards; undefined at the shard's own index. */
+  readonly outbound: readonly (Outbound | undefined)[];
+  readonly inbound: readonly (Inbound | undefined)[];
+  readonly gateway: Inbound;
+  readonly base: BaseReader;
+  readonly capture: CapturePort;
+  wakeShard(shard: number): void;
+  wakeStorage(): void;
+  /** A ring from this sender (a shard, or `gatewaySender`) has room again: wakes it if it waits for that. */
+  wakeForRoom(from: number): void;
+  /** Asks for another step of this shard: something happened on its own thread. */
+  wakeSelf(): void;
+  /** Something a person should know: a parked address, a rejected record. */
+  report(event: ShardEvent): void;
+}
+
+export type ShardEvent =
+  | { readonly kind: "parked"; readonly address: string; readonly error: unknown }
+  | { readonly kind: "rejected"; readonly ingress: string; readonly split: string; readonly where: string; readonly error: unknown };

@@ -1,0 +1,97 @@
+/**
+ * The application as a shard sees it: function types and egresses with their frozen 32-bit codes.
+ *
+ * Codes are hashes of names, so rows need no dictionary and a type may appear at any time; two names of one
+ * application with the same code are refused.
+ */
+import { HoldfastError } from "../base/errors.js";
+import { freezePlain } from "../codec/plain-data.js";
+import type { AppDefinition } from "../model/app.js";
+import type { FunctionDefinition } from "../model/function.js";
+import { rejectsName } from "../model/ingress.js";
+import type { StateSpec, StateSpecs } from "../model/state.js";
+import { hashName32 } from "../partition/hash.js";
+import type { Instance } from "./instance.js";
+
+/** One state of a function type. */
+export interface Column {
+  readonly name: string;
+  /** Position in `Instance.cells`. */
+  readonly index: number;
+  /** Code of (type, state), part of the row key. */
+  readonly code: number;
+  readonly spec: StateSpec;
+  /** The initial value, frozen; `copyInitial` when it cannot be. */
+  readonly initial: unknown;
+  readonly copyInitial: boolean;
+}
+
+/** One function type with what this shard knows of its instances. */
+export class FunctionEntry {
+  readonly type: string;
+  readonly code: number;
+  readonly definition: FunctionDefinition<unknown, StateSpecs, unknown>;
+  readonly columns: readonly Column[];
+  /** Every instance that this shard holds or sends to, by id. */
+  readonly instances = new Map<string, Instance>();
+
+  constructor(definition: FunctionDefinition<unknown, StateSpecs, unknown>) {
+    this.type = definition.type;
+    this.code = hashName32(definition.type);
+    this.definition = definition;
+    this.columns = Object.entries(definition.options.state ?? {}).map(([name, spec], index) => {
+      const initial = freezePlain(spec.initial, `initial value of ${definition.type} ${name}`);
+      return {
+        name,
+        index,
+        code: columnCode(definition.type, name),
+        spec,
+        initial: initial.value,
+        copyInitial: initial.mutable,
+      };
+    });
+  }
+}
+
+/** Code of a state of a function type. */
+export function columnCode(type: string, state: string): number {
+  return hashName32(`${type}\0${state}`);
+}
+
+/** Code of an egress. */
+export function egressCode(name: string): number {
+  return hashName32(name);
+}
+
+/** Function types by name and by code, egress codes by name. */
+export class Registry {
+  readonly byName = new Map<string, FunctionEntry>();
+  readonly byCode = new Map<number, FunctionEntry>();
+  readonly egressCodes = new Map<string, number>();
+
+  /** @throws `HF_BAD_APP` when two names have the same code. */
+  constructor(app: AppDefinition) {
+    const columns = new Map<number, string>();
+    for (const definition of app.functions) {
+      const entry = new FunctionEntry(definition);
+      claim(new Map([...this.byCode].map(([code, known]) => [code, known.type])), entry.code, entry.type);
+      for (const column of entry.columns) claim(columns, column.code, `${entry.type} ${column.name}`);
+      this.byName.set(entry.type, entry);
+      this.byCode.set(entry.code, entry);
+    }
+    const egresses = new Map<number, string>();
+    for (const name of [...app.egresses.keys(), ...app.ingresses.map((ingress) => rejectsName(ingress.name))]) {
+      const code = egressCode(name);
+      claim(egresses, code, name);
+      this.egressCodes.set(name, code);
+    }
+  }
+}
+
+function claim(taken: Map<number, string>, code: number, name: string): void {
+  const other = taken.get(code);
+  if (other !== undefined && other !== name) {
+    throw new HoldfastError("HF_BAD_APP", `"${other}" and "${name}" have the same 32-bit code: rename one of them`);
+  }
+  taken.set(code, name);
+}

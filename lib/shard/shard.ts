@@ -1,0 +1,650 @@
+/**
+ * A shard: one single-threaded loop over the addresses of its key groups.
+ *
+ * Owner:  whoever drives `step`: a thread in production, the simulator's scheduler in tests. Time, memory, disk and
+ *         other shards come in through `ShardPorts` only.
+ * Thread: one.
+ * H1. A turn applies as a whole or not at all, between two captures: no capture happens while a synchronous turn runs.
+ * H2. A frame of a later epoch is not consumed before that epoch is captured here; while a capture is open it waits.
+ * H3. A frame consumed while a capture is open is shown to the capture first.
+ * H4. `send` never blocks and never drops: what a ring refuses is in an outbox, and outboxes are drained first.
+ * H5. Every loop of a step has a budget, so nothing starves rings, captures, ingress or completions.
+ * H6. A gateway message is consumed exactly when its sequence is the next one of the session.
+ * H7. Effects since the last capture are visible to the coordinator as `dirty`.
+ */
+import { ByteWriter } from "../base/bytes.js";
+import { HoldfastError, toWire } from "../base/errors.js";
+import { invariant } from "../base/invariant.js";
+import { ingestPerStepMax, messageBytesEstimate, receivePerStepMax, turnsPerStepMax } from "../base/limits.js";
+import { isLater, stopTurns } from "../channel/control-words.js";
+import type { Inbound } from "../channel/inbound.js";
+import { MessageReader, writeMessageHead } from "../codec/message-codec.js";
+import { PayloadCodec } from "../codec/payload-codec.js";
+import { copyPlain } from "../codec/plain-data.js";
+import { type Reject, rejectsName } from "../model/ingress.js";
+import { childHi, childLo } from "../model/message-id.js";
+import { hashId } from "../partition/hash.js";
+import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-key.js";
+import { AsyncTurns, type PendingTurn } from "./async-turns.js";
+import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
+import { type Instance, Message, type StateCell } from "./instance.js";
+import { Mailbox } from "./mailbox.js";
+import { Outbox, type OutboxEntry } from "./outbox.js";
+import { OutputWriter } from "./output.js";
+import type { CapturedEffects, RestoredShard, ShardConfig, ShardCounts, ShardPorts } from "./ports.js";
+import { type Column, type FunctionEntry, Registry } from "./registry.js";
+import { RetryQueue } from "./retry-queue.js";
+import { StateAccess } from "./state-access.js";
+import { TurnContext, type TurnPort } from "./turn-context.js";
+
+export class Shard implements TurnPort, FeedPort {
+  readonly index: number;
+  readonly registry: Registry;
+  readonly #config: ShardConfig;
+  readonly #ports: ShardPorts;
+  readonly #codec = new PayloadCodec();
+  readonly #reader = new MessageReader(this.#codec);
+  readonly #writer = new ByteWriter(1024);
+  readonly #mailbox = new Mailbox();
+  readonly #outboxes: readonly (Outbox | undefined)[];
+  readonly #state: StateAccess;
+  readonly #contexts = new Map<FunctionEntry, TurnContext>();
+  readonly #asyncTurns: AsyncTurns;
+  readonly #retries: RetryQueue;
+  readonly #parked: Message[] = [];
+  readonly #feeds: IngressFeed[] = [];
+  /** Per other shard: its next frame is ahead of the open capture (H2). */
+  readonly #heldBack: boolean[];
+  #feedsClosed = false;
+  #epoch: number;
+  #localSequence = 0;
+  #gatewayConsumed: number;
+  #gatewayCaptured: number;
+  #deletedKeys = new ByteWriter(1024);
+  #output = new OutputWriter();
+  #dirty = false;
+  #pressed = false;
+  #admissionOpen = true;
+  #turns = 0;
+  #ingested = 0;
+  #rejected = 0;
+  readonly #orphans: number;
+
+  constructor(config: ShardConfig, ports: ShardPorts, restored: RestoredShard) {
+    this.index = config.index;
+    this.#config = config;
+    this.#ports = ports;
+    this.#epoch = config.epoch;
+    this.registry = new Registry(config.app);
+    this.#outboxes = ports.outbound.map((channel) => channel && new Outbox(channel));
+    this.#heldBack = new Array(config.shards).fill(false);
+    this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
+    this.#retries = new RetryQueue(ports.clock, config.limits.turnRetryBaseMs);
+    const { residentInstancesMax } = config.limits;
+    this.#state = new StateAccess(this.registry, ports.base, this.#codec, config, residentInstancesMax, restored.overlay);
+    this.#gatewayConsumed = restored.gatewayConsumed;
+    this.#gatewayCaptured = restored.gatewayConsumed;
+    this.#orphans = restored.orphans;
+    this.#restore(restored);
+    for (const { ingress, split } of config.splits) this.#openFeed(ingress, split, restored);
+    ports.control.setEpoch(this.index, this.#epoch);
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Messages of this shard that are neither done nor parked. */
+  get inFlight(): number {
+    let count = this.#mailbox.count;
+    for (const outbox of this.#outboxes) if (outbox !== undefined) count += outbox.length;
+    for (const message of this.#parked) count -= message.target.queued;
+    return count;
+  }
+
+  get counts(): ShardCounts {
+    return {
+      turns: this.#turns,
+      ingested: this.#ingested,
+      rejected: this.#rejected,
+      parked: this.#parked.length,
+      orphans: this.#orphans,
+      exhausted: this.#feeds.every((feed) => feed.exhausted),
+      resident: this.#state.resident,
+    };
+  }
+
+  /** One pass of the loop. Returns the amount of work; zero means that nothing was there to do. */
+  step(): number {
+    this.#state.beginStep();
+    const pressure = this.#ports.control.pressure;
+    let work = this.#captureWanted();
+    work += this.#drainOutboxes();
+    work += this.#receive();
+    if (this.#admits(pressure)) work += this.#receiveGateway() + this.#ingest();
+    work += this.#complete();
+    if ((pressure & stopTurns) === 0) work += this.#retry() + this.#runTurns();
+    this.#publish();
+    work += this.#ports.capture.step();
+    work += this.#state.evict();
+    return work;
+  }
+
+  /**
+   * Called when the shard is about to sleep, after its parked word was set: true when there is something to do after
+   * all. Asks whoever waits for a commit to get one.
+   */
+  mayWork(): boolean {
+    const { control, gateway } = this.#ports;
+    this.#press();
+    this.#state.releaseView();
+    if (isLater(control.want, this.#epoch) && !this.#ports.capture.open) return true;
+    if (this.#framesWait()) return true;
+    if ((control.pressure & stopTurns) === 0 && this.#mailbox.runnable) return true;
+    if (this.#admits(control.pressure) && !gateway.empty()) return true;
+    if (this.#asyncTurns.settled || this.#retries.due()) return true;
+    return this.#captureMayMove();
+  }
+
+  #framesWait(): boolean {
+    const { inbound, capture } = this.#ports;
+    for (let from = 0; from < inbound.length; from++) {
+      if (capture.open && this.#heldBack[from]) continue; // it waits for the other shards, and so do we
+      if (inbound[from]?.empty() === false) return true;
+    }
+    return false;
+  }
+
+  /** True when an outbox waits for room in a ring. */
+  get wantsRoom(): boolean {
+    return this.#outboxes.some((outbox) => outbox !== undefined && outbox.length > 0);
+  }
+
+  /** Milliseconds until the shard must step again even if nothing happens; undefined when nothing is due. */
+  dueIn(): number | undefined {
+    const due = Math.min(this.#retries.nextDue, this.#asyncTurns.nextDeadline);
+    return due === Number.POSITIVE_INFINITY ? undefined : Math.max(0, due - this.#ports.clock.now());
+  }
+
+  /** Takes no more from ingresses; what was accepted goes on. */
+  closeFeeds(): void {
+    for (const feed of this.#feeds) feed.close();
+    this.#feedsClosed = true;
+  }
+
+  // --- capture ------------------------------------------------------------------------------------------------------
+
+  #captureWanted(): number {
+    if (!isLater(this.#ports.control.want, this.#epoch) || this.#ports.capture.open) return 0;
+    this.capture(this.#epoch + 1);
+    return 1;
+  }
+
+  /** Swaps everything collected since the last capture for empty collections, publishes the tails, enters the epoch. */
+  capture(epoch: number): void {
+    invariant(epoch === this.#epoch + 1, "epochs are captured one by one");
+    invariant(!this.#ports.capture.open, "one capture at a time");
+    const { control, capture, outbound } = this.#ports;
+    const effects = this.captureEffects(epoch);
+    for (let to = 0; to < outbound.length; to++) {
+      const channel = outbound[to];
+      if (channel === undefined) continue;
+      this.#publishTo(to);
+      control.setTail(epoch, this.index, to, channel.sent);
+    }
+    this.#epoch = epoch;
+    control.setEpoch(this.index, epoch);
+    capture.begin(effects);
+    for (let to = 0; to < outbound.length; to++) if (to !== this.index) this.#ports.wakeShard(to);
+  }
+
+  captureEffects(epoch: number): CapturedEffects {
+    const inFlight = this.inFlight;
+    const effects: CapturedEffects = {
+      epoch,
+      cells: this.#state.dirty,
+      messages: this.captureMessages(),
+      outboxes: this.captureOutboxes(),
+      deletedKeys: this.#deletedKeys.take(),
+      positions: this.#capturePositions(),
+      gateway: this.#captureGateway(),
+      output: this.#output,
+      counts: this.counts,
+      inFlight,
+    };
+    this.#state.dirty = [];
+    this.#output = new OutputWriter();
+    this.#dirty = false;
+    this.#pressed = false;
+    this.#ports.control.setDirty(this.index, false);
+    return effects;
+  }
+
+  /** Accepted messages without a row: queued ones, and inputs of async turns that have not finished. */
+  captureMessages(): Message[] {
+    return this.#mailbox.takeUnrowed();
+  }
+
+  captureOutboxes(): OutboxEntry[][] {
+    return this.#outboxes.map((outbox) => (outbox === undefined ? [] : outbox.takeUnrowed()));
+  }
+
+  #capturePositions(): { name: string; bytes: Uint8Array }[] {
+    const moved = this.#feeds.filter((feed) => feed.moved);
+    return moved.map((feed) => {
+      feed.moved = false;
+      return { name: feed.key, bytes: this.#codec.encode(feed.position).slice() };
+    });
+  }
+
+  #captureGateway(): CapturedEffects["gateway"] {
+    if (this.#gatewayCaptured === this.#gatewayConsumed) return undefined;
+    this.#gatewayCaptured = this.#gatewayConsumed;
+    return { session: this.#config.session, consumed: this.#gatewayConsumed };
+  }
+
+  #captureMayMove(): boolean {
+    if (!this.#ports.capture.open) return false;
+    for (let other = 0; other < this.#config.shards; other++) {
+      if (isLater(this.#epoch, this.#ports.control.epoch(other))) return false;
+    }
+    return true;
+  }
+
+  // --- frames -------------------------------------------------------------------------------------------------------
+
+  #drainOutboxes(): number {
+    let moved = 0;
+    for (const outbox of this.#outboxes) {
+      if (outbox !== undefined && outbox.length > 0) moved += outbox.drain(this.#epoch, this.#leftOutbox);
+    }
+    if (moved > 0) this.#touch();
+    return moved;
+  }
+
+  readonly #leftOutbox = (entry: OutboxEntry): void => {
+    this.#deleteRow(entry.keyGroup, entry.generation, this.index, entry.sequence);
+  };
+
+  #receive(): number {
+    let taken = 0;
+    const { inbound } = this.#ports;
+    for (let from = 0; from < inbound.length; from++) {
+      const channel = inbound[from];
+      if (channel === undefined) continue;
+      const count = this.#receiveFrom(from, channel);
+      if (channel.release()) this.#ports.wakeForRoom(from);
+      taken += count;
+    }
+    return taken;
+  }
+
+  #receiveFrom(from: number, channel: Inbound): number {
+    const { capture } = this.#ports;
+    let taken = 0;
+    while (taken < receivePerStepMax && channel.poll()) {
+      this.#heldBack[from] = isLater(channel.epoch, this.#epoch) && !this.enterEpochOf(channel); // H2
+      if (this.#heldBack[from]) break;
+      const rowed = capture.frameHasRow(from, channel); // H3
+      this.#accept(channel, from, channel.received + 1, rowed);
+      channel.take();
+      taken++;
+    }
+    return taken;
+  }
+
+  /** Captures the epoch of a frame that is ahead of this shard; false when the frame must wait for the open capture. */
+  enterEpochOf(channel: Inbound): boolean {
+    if (this.#ports.capture.open) return false;
+    invariant(((channel.epoch - this.#epoch) | 0) === 1, "a frame is at most one epoch ahead");
+    this.capture(this.#epoch + 1);
+    return true;
+  }
+
+  #accept(channel: Inbound, from: number, sequence: number, rowed: boolean): void {
+    const reader = this.#reader;
+    reader.read(channel.body, channel.offset, channel.length);
+    const entry = this.registry.byCode.get(reader.targetCode);
+    invariant(entry !== undefined, "a frame is for a known function type");
+    this.#enqueue(entry, reader, this.#config.generation, from, sequence, channel.length, rowed);
+  }
+
+  #enqueue(
+    entry: FunctionEntry,
+    reader: MessageReader,
+    generation: number,
+    sender: number,
+    sequence: number,
+    length: number,
+    rowed: boolean,
+  ): void {
+    const target = this.resolve(entry, reader.targetId);
+    invariant(target.shard === this.index, "a message arrives at the shard of its key group");
+    const message = new Message(
+      target,
+      reader.payload(),
+      generation,
+      sender,
+      sequence,
+      reader.idHi,
+      reader.idLo,
+      reader.callerCode,
+      reader.callerId,
+      reader.askSession,
+      reader.askNumber,
+      messageBytesEstimate + length,
+      rowed,
+    );
+    this.#mailbox.accept(message);
+    this.#touch();
+  }
+
+  #receiveGateway(): number {
+    const channel = this.#ports.gateway;
+    const reader = this.#reader;
+    let taken = 0;
+    while (taken < receivePerStepMax && channel.poll()) {
+      reader.read(channel.body, channel.offset, channel.length);
+      if (this.isNextOfGateway(reader.gatewaySequence)) {
+        const entry = this.registry.byCode.get(reader.targetCode);
+        invariant(entry !== undefined, "the gateway knows the function types");
+        this.#gatewayConsumed = reader.gatewaySequence;
+        const { generation } = this.#config;
+        this.#enqueue(entry, reader, generation, gatewaySender, reader.gatewaySequence, channel.length, false);
+      }
+      channel.take();
+      taken++;
+    }
+    if (channel.release()) this.#ports.wakeForRoom(gatewaySender);
+    return taken;
+  }
+
+  /** H6: a resent message that was consumed before is skipped. */
+  isNextOfGateway(sequence: number): boolean {
+    if (sequence <= this.#gatewayConsumed) return false;
+    invariant(sequence === this.#gatewayConsumed + 1, "gateway messages come without a gap");
+    return true;
+  }
+
+  #publish(): void {
+    for (let to = 0; to < this.#outboxes.length; to++) if (to !== this.index) this.#publishTo(to);
+  }
+
+  #publishTo(to: number): void {
+    if (this.#ports.outbound[to]?.publish()) this.#ports.wakeShard(to);
+  }
+
+  // --- admission ----------------------------------------------------------------------------------------------------
+
+  /** Ingress and gateway are admitted by bytes in flight: closed above the mark, open again below half. */
+  #admits(pressure: number): boolean {
+    const { admissionBytesMax, overloadBytesMax } = this.#config.limits;
+    let bytes = this.#mailbox.bytes;
+    for (const outbox of this.#outboxes) if (outbox !== undefined) bytes += outbox.bytes;
+    if (bytes > overloadBytesMax) throw overload(bytes);
+    this.#admissionOpen = bytes < (this.#admissionOpen ? admissionBytesMax : admissionBytesMax / 2);
+    return this.#admissionOpen && pressure === 0;
+  }
+
+  #ingest(): number {
+    if (this.#feedsClosed) return 0;
+    let taken = 0;
+    for (const feed of this.#feeds) {
+      for (let budget = ingestPerStepMax; budget > 0; budget--) {
+        const kind = feed.advance();
+        if (kind === undefined) break;
+        this.#ingested++;
+        if (kind === "bad") this.#rejected++;
+        taken++;
+      }
+    }
+    if (taken > 0) this.#touch();
+    return taken;
+  }
+
+  #openFeed(ingressName: string, split: string, restored: RestoredShard): void {
+    const ingress = this.#config.app.ingresses.find((candidate) => candidate.name === ingressName);
+    invariant(ingress !== undefined, "a dealt split belongs to an ingress of the application");
+    const known = restored.positions.get(splitKey(ingressName, split));
+    const position = known === undefined ? undefined : this.#codec.decode(known.bytes);
+    const moved = known !== undefined && !known.rowed;
+    this.#feeds.push(new IngressFeed(ingress, split, position, moved, this.#ports.wakeSelf, this));
+  }
+
+  sendRouted(root: string, index: number, target: Instance, payload: unknown, weight: number): void {
+    this.dispatch(target, payload, weight, hashId(`${root}#`), hashId(root), index, 0, "");
+  }
+
+  reject(ingress: string, reject: Reject, error: unknown): void {
+    const code = this.registry.egressCodes.get(rejectsName(ingress));
+    invariant(code !== undefined, "every ingress has its rejects");
+    this.#output.record(code, this.encode(reject, "reject"));
+    this.#ports.report({ kind: "rejected", ingress, split: reject.split, where: reject.where, error });
+  }
+
+  // --- turns --------------------------------------------------------------------------------------------------------
+
+  resolve(entry: FunctionEntry, id: string): Instance {
+    return this.#state.resolve(entry, id);
+  }
+
+  cell(instance: Instance, column: Column): StateCell {
+    return this.#state.cell(instance, column);
+  }
+
+  encode(value: unknown, what: string): Uint8Array {
+    return this.#codec.encode(copyPlain(value, what)).slice();
+  }
+
+  #runTurns(): number {
+    let count = 0;
+    while (count < turnsPerStepMax) {
+      const message = this.#mailbox.next();
+      if (message === undefined) break;
+      this.#runTurn(message);
+      count++;
+    }
+    if (count > 0) this.#ports.control.setTurn(this.index, 0);
+    return count;
+  }
+
+  #runTurn(message: Message): void {
+    const { entry } = message.target;
+    const context = this.#contextOf(entry);
+    context.begin(message);
+    this.#ports.control.setTurn(this.index, entry.code);
+    this.#turns++;
+    let outcome: void | PromiseLike<void>;
+    try {
+      outcome = entry.definition.options.receive(context, copyPlain(message.payload, "message"));
+    } catch (error) {
+      this.#fail(context, message, error);
+      return;
+    }
+    if (typeof outcome === "object" && typeof outcome?.then === "function") this.#pend(context, message, outcome);
+    else this.#apply(context, message);
+  }
+
+  #contextOf(entry: FunctionEntry): TurnContext {
+    let context = this.#contexts.get(entry);
+    if (context === undefined) {
+      context = new TurnContext(this, entry);
+      this.#contexts.set(entry, context);
+    }
+    return context;
+  }
+
+  /** Makes everything the turn did real (H1). */
+  #apply(context: TurnContext, message: Message): void {
+    const instance = message.target;
+    for (const handle of context.handles) {
+      if (!handle.touched) continue;
+      this.#state.write(this.cell(instance, handle.column), handle.staged, handle.stagedMutable, this.#epoch);
+    }
+    for (let i = 0; i < context.sendCount; i++) {
+      const { target, payload, weight } = context.sends[i];
+      this.dispatch(target, payload, weight, message.idHi, message.idLo, i, instance.entry.code, instance.id);
+    }
+    for (const { egressCode, bytes } of context.records) this.#output.record(egressCode, bytes);
+    for (const bytes of context.replies) this.#output.reply(message.askSession, message.askNumber, false, bytes);
+    context.end();
+    this.#finish(message);
+  }
+
+  #finish(message: Message): void {
+    this.#mailbox.finish(message);
+    if (message.rowed) {
+      this.#deleteRow(message.target.keyGroup, message.generation, message.sender, message.sequence);
+    }
+    this.#touch();
+  }
+
+  /** Sends one message: into the mailbox when it stays here, else towards its shard (H4). */
+  dispatch(
+    resolved: Instance,
+    payload: unknown,
+    payloadWeight: number,
+    parentHi: number,
+    parentLo: number,
+    index: number,
+    callerCode: number,
+    callerId: string,
+  ): void {
+    const target = resolved.evicted ? this.resolve(resolved.entry, resolved.id) : resolved;
+    const lo = childLo(parentLo, index);
+    const hi = childHi(parentHi, lo, index);
+    const { generation } = this.#config;
+    if (target.shard === this.index) {
+      const sequence = ++this.#localSequence;
+      const weight = messageBytesEstimate + payloadWeight;
+      this.#mailbox.accept(
+        new Message(target, payload, generation, this.index, sequence, hi, lo, callerCode, callerId, 0, 0, weight, false),
+      );
+      return;
+    }
+    const writer = this.#writer;
+    writer.reset();
+    writeMessageHead(writer, target.entry.code, target.id, hi, lo, callerCode, callerId, 0, 0, 0);
+    writer.bytes(this.#codec.encode(payload));
+    const outbox = this.#outboxes[target.shard];
+    invariant(outbox !== undefined, "another shard has an outbox");
+    outbox.send(writer.memory, writer.length, this.#epoch, target.keyGroup, generation);
+  }
+
+  // --- async turns and failures -------------------------------------------------------------------------------------
+
+  /** The turn goes on in the background: the address is locked, the context belongs to the turn. */
+  #pend(context: TurnContext, message: Message, outcome: PromiseLike<void>): void {
+    this.#contexts.delete(message.target.entry);
+    message.target.state = "running";
+    this.#mailbox.hold(message);
+    this.#asyncTurns.add(context, message, outcome, this.#config.limits.turnTimeoutMs);
+  }
+
+  #complete(): number {
+    let count = 0;
+    for (let turn = this.#asyncTurns.next(); turn !== undefined; turn = this.#asyncTurns.next()) {
+      this.#completeTurn(turn);
+      count++;
+    }
+    return count;
+  }
+
+  #completeTurn({ context, message, failure }: PendingTurn): void {
+    message.target.state = "ready";
+    if (failure === undefined) this.#apply(context, message);
+    else this.#fail(context, message, failure.error);
+    this.#mailbox.resume(message.target);
+  }
+
+  #retry(): number {
+    let count = 0;
+    for (let message = this.#retries.next(); message !== undefined; message = this.#retries.next()) {
+      message.target.state = "ready";
+      this.#runTurn(message);
+      this.#mailbox.resume(message.target);
+      count++;
+    }
+    return count;
+  }
+
+  /** A turn threw: nothing of it applies. It is tried again, or its address is parked with its messages. */
+  #fail(context: TurnContext, message: Message, error: unknown): void {
+    context.end();
+    message.attempts++;
+    this.#mailbox.hold(message);
+    if (message.attempts < this.#config.limits.turnAttemptsMax) {
+      message.target.state = "backoff";
+      this.#retries.add(message);
+    } else this.#park(message, error);
+  }
+
+  #park(message: Message, error: unknown): void {
+    const address = message.target.toString();
+    message.target.state = "parked";
+    this.#parked.push(message);
+    const failure = new HoldfastError(
+      "HF_FUNCTION_FAILED",
+      `${address} failed ${message.attempts} times; its messages wait, and are tried again at the next start`,
+      { address, cause: error },
+    );
+    if (message.askSession !== 0) {
+      this.#output.reply(message.askSession, message.askNumber, true, this.encode(toPlain(failure), "failure"));
+    }
+    this.#ports.report({ kind: "parked", address, error: failure });
+    this.#touch();
+  }
+
+  // --- the rest -----------------------------------------------------------------------------------------------------
+
+  #restore(restored: RestoredShard): void {
+    for (const key of restored.tombstones) this.#deleteKey(key);
+    for (const { generation, sender, sequence, body, rowed } of restored.messages) {
+      this.#reader.read(body, 0, body.length);
+      const entry = this.registry.byCode.get(this.#reader.targetCode);
+      invariant(entry !== undefined, "recovery leaves messages of unknown types where they are");
+      this.#enqueue(entry, this.#reader, generation, sender, sequence, body.length, rowed);
+    }
+    if (restored.tombstones.length > 0) this.#touch();
+  }
+
+  #deleteRow(keyGroup: number, generation: number, sender: number, sequence: number): void {
+    const writer = this.#deletedKeys;
+    writer.u16(inflightKeyBytes);
+    const at = writer.reserve(inflightKeyBytes);
+    writeInflightKey(writer.memory, at, keyGroup, generation, sender, sequence);
+  }
+
+  #deleteKey(key: Uint8Array): void {
+    this.#deletedKeys.u16(key.length);
+    this.#deletedKeys.bytes(key);
+  }
+
+  /** H7 */
+  #touch(): void {
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#ports.control.setDirty(this.index, true);
+  }
+
+  /** Somebody outside waits for what was done here: asks for a commit, once per epoch. */
+  #press(): void {
+    if (this.#pressed || !this.#dirty) return;
+    if (this.#gatewayConsumed === this.#gatewayCaptured && this.#output.empty) return;
+    this.#pressed = true;
+    this.#ports.control.waiting = true;
+    this.#ports.wakeStorage();
+  }
+}
+
+function overload(bytes: number): HoldfastError {
+  return new HoldfastError(
+    "HF_OVERLOAD",
+    `${bytes} bytes of messages are in flight in one shard: functions send more than they consume, without end. Nothing is lost; stop the amplification and start again`,
+  );
+}
+
+/** A wire error as plain data. */
+function toPlain(error: HoldfastError): unknown {
+  return JSON.parse(JSON.stringify(toWire(error)));
+}

@@ -1,0 +1,173 @@
+/**
+ * A shard's instances and their cells: resolved on demand, read from the base, written copy-on-write for captures,
+ * evicted when idle, clean and merged.
+ *
+ * Owner and thread: the shard.
+ * S1. One local instance object per address while anything refers to it: only an instance with `queued === 0` is
+ *     evicted, and it is marked, so that a staged send resolves again.
+ * S2. A cell written in epoch e is in the delta of e + 1. It may be dropped only when the base's own epoch row, read in
+ *     the view that later reads will use or an older one, is at least e + 1.
+ * S3. Views only move forward, so a read after an eviction sees at least what the eviction saw.
+ * S4. The overlay (committed rows newer than the base at recovery) is consulted before the base, until the base has
+ *     reached the epoch recovered.
+ */
+import { invariant } from "../base/invariant.js";
+import { freezePlain } from "../codec/plain-data.js";
+import type { PayloadCodec } from "../codec/payload-codec.js";
+import { hashId } from "../partition/hash.js";
+import { shardOfKeyGroup } from "../partition/key-groups.js";
+import type { BaseReader } from "../store/base.js";
+import { stateKey } from "../store/row-key.js";
+import { ABSENT, Instance, StateCell } from "./instance.js";
+import type { Column, FunctionEntry, Registry } from "./registry.js";
+import { decodeStateValue } from "./state-value.js";
+
+/** Instances looked at by one step of an eviction sweep. */
+const sweepPerStepMax = 512;
+
+/** A key as a string, for maps. */
+export function keyText(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
+}
+
+export class StateAccess {
+  /** Local instances and resolved addresses of other shards in memory. */
+  resident = 0;
+  /** Cells written since the last capture. */
+  dirty: StateCell[] = [];
+  readonly #registry: Registry;
+  readonly #base: BaseReader;
+  readonly #codec: PayloadCodec;
+  readonly #shard: number;
+  readonly #shards: number;
+  readonly #keyGroups: number;
+  readonly #residentMax: number;
+  #overlay: ReadonlyMap<string, Uint8Array | null> | undefined;
+  readonly #overlayEpoch: number;
+  #viewIsFresh = false;
+  #sweep: Iterator<Instance> | undefined;
+  #sweepEpoch = -1;
+
+  constructor(
+    registry: Registry,
+    base: BaseReader,
+    codec: PayloadCodec,
+    place: { readonly index: number; readonly shards: number; readonly keyGroups: number; readonly epoch: number },
+    residentMax: number,
+    overlay: ReadonlyMap<string, Uint8Array | null>,
+  ) {
+    this.#registry = registry;
+    this.#base = base;
+    this.#codec = codec;
+    this.#shard = place.index;
+    this.#shards = place.shards;
+    this.#keyGroups = place.keyGroups;
+    this.#residentMax = residentMax;
+    this.#overlay = overlay.size === 0 ? undefined : overlay;
+    this.#overlayEpoch = place.epoch;
+  }
+
+  /** A new step begins: the next read moves to the newest view (S3). */
+  beginStep(): void {
+    this.#viewIsFresh = false;
+  }
+
+  /** Lets go of the current view, so that a sleeping shard keeps no old pages alive. */
+  releaseView(): void {
+    this.#base.refresh();
+  }
+
+  resolve(entry: FunctionEntry, id: string): Instance {
+    const known = entry.instances.get(id);
+    if (known !== undefined) return known;
+    const hash = hashId(id);
+    const keyGroup = hash % this.#keyGroups;
+    const instance = new Instance(entry, id, keyGroup, shardOfKeyGroup(keyGroup, this.#keyGroups, this.#shards), hash);
+    entry.instances.set(id, instance);
+    this.resident++;
+    return instance;
+  }
+
+  cell(instance: Instance, column: Column): StateCell {
+    instance.cells ??= new Array(instance.entry.columns.length);
+    return (instance.cells[column.index] ??= this.#load(instance, column));
+  }
+
+  /** Writes a value in an epoch. The value before this epoch's first write stays visible to an open capture. */
+  write(cell: StateCell, value: unknown, mutable: boolean, epoch: number): void {
+    if (cell.dirtyEpoch !== epoch) {
+      invariant(cell.dirtyEpoch < epoch, "cells are written in ascending epochs");
+      cell.captured = cell.value;
+      cell.dirtyEpoch = epoch;
+      this.dirty.push(cell);
+    }
+    cell.value = value;
+    cell.mutable = mutable;
+  }
+
+  /** One slice of eviction when there are too many residents. Returns the amount of work. */
+  evict(): number {
+    if (this.resident <= this.#residentMax) return 0;
+    if (this.#sweep === undefined) {
+      this.#freshen();
+      const epoch = this.#base.epoch(); // S2
+      if (epoch === this.#sweepEpoch) return 0; // nothing was merged since the last sweep
+      this.#sweepEpoch = epoch;
+      this.#sweep = this.#everyInstance();
+    }
+    for (let looked = 0; looked < sweepPerStepMax; looked++) {
+      const { value: instance, done } = this.#sweep.next();
+      if (done || this.resident <= this.#residentMax) {
+        this.#sweep = undefined;
+        return 0; // a sweep that frees nothing must not keep the shard awake
+      }
+      if (this.mayDrop(instance, this.#sweepEpoch)) this.#drop(instance);
+    }
+    return 1;
+  }
+
+  /** S1 and S2. */
+  mayDrop(instance: Instance, baseEpoch: number): boolean {
+    if (instance.queued !== 0 || instance.state !== "ready") return false;
+    for (const cell of instance.cells ?? []) {
+      if (cell !== undefined && cell.dirtyEpoch !== -1 && cell.dirtyEpoch + 1 > baseEpoch) return false;
+    }
+    return true;
+  }
+
+  #drop(instance: Instance): void {
+    instance.evicted = true;
+    instance.entry.instances.delete(instance.id);
+    this.resident--;
+  }
+
+  *#everyInstance(): Generator<Instance> {
+    for (const entry of this.#registry.byName.values()) yield* entry.instances.values();
+  }
+
+  #load(instance: Instance, column: Column): StateCell {
+    invariant(instance.shard === this.#shard, "state is read at its own shard");
+    const bytes = this.#read(stateKey(instance.keyGroup, column.code, instance.id));
+    if (bytes === undefined) return new StateCell(instance, column, ABSENT, false);
+    const { value, mutable } = freezePlain(decodeStateValue(this.#codec, bytes), `state ${column.name}`);
+    return new StateCell(instance, column, value, mutable);
+  }
+
+  #read(key: Uint8Array): Uint8Array | undefined {
+    this.#freshen();
+    if (this.#overlay !== undefined) {
+      if (this.#base.epoch() >= this.#overlayEpoch) this.#overlay = undefined; // S4
+      else {
+        const row = this.#overlay.get(keyText(key));
+        if (row !== undefined) return row ?? undefined;
+      }
+    }
+    return this.#base.get(key);
+  }
+
+  #freshen(): void {
+    if (this.#viewIsFresh) return;
+    this.#base.refresh();
+    this.#viewIsFresh = true;
+  }
+}

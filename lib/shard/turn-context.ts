@@ -1,0 +1,252 @@
+/**
+ * The `ctx` of a turn: collects what the turn does, so that it applies as a whole or not at all.
+ *
+ * Owner: the shard, one reusable context per function type; one that went async belongs to its turn and is not reused.
+ * Thread: the shard's.
+ * T1. Nothing is visible outside the context before `apply` of the turn: writes are staged in the handles, sends and
+ *     records in lists.
+ * T2. Every method throws `HF_TURN_ENDED` unless its turn is the one that runs.
+ * T3. The index of a send is its position in the turn, whatever happens to other sends: message ids are reproducible.
+ */
+import { HoldfastError } from "../base/errors.js";
+import { payloadBytesMax } from "../base/limits.js";
+import { copyPlain, estimateBytes, freezePlain } from "../codec/plain-data.js";
+import { Address, type AnyAddress } from "../model/address.js";
+import type { Context } from "../model/context.js";
+import type { EgressDefinition } from "../model/egress.js";
+import { formatMessageId } from "../model/message-id.js";
+import { validate } from "../model/schema.js";
+import type { StateHandles, StateSpecs, ValueHandle } from "../model/state.js";
+import { ABSENT, type Instance, type Message, type StateCell } from "./instance.js";
+import type { Column, FunctionEntry, Registry } from "./registry.js";
+
+/** What a context needs of its shard. */
+export interface TurnPort {
+  readonly registry: Registry;
+  /** The instance at an address, resolved and remembered. */
+  resolve(entry: FunctionEntry, id: string): Instance;
+  /** The cell of a state, loaded from the base when it is not resident. */
+  cell(instance: Instance, column: Column): StateCell;
+  /** Checks and encodes a value that leaves the application; the bytes belong to the caller. */
+  encode(value: unknown, what: string): Uint8Array;
+}
+
+/** A send of a turn that has not ended. */
+export interface StagedSend {
+  target: Instance;
+  payload: unknown;
+  /** Estimated bytes of the payload beyond a small message's. */
+  weight: number;
+}
+
+/** A record of a turn that has not ended. */
+export interface StagedRecord {
+  readonly egressCode: number;
+  readonly bytes: Uint8Array;
+}
+
+export class TurnContext implements Context<StateSpecs, unknown, unknown> {
+  readonly state: StateHandles<StateSpecs>;
+  /** @internal */
+  readonly handles: readonly ValueCellHandle[];
+  /** @internal */
+  readonly sends: StagedSend[] = [];
+  /** @internal Sends of this turn; the list keeps its objects for the next one. */
+  sendCount = 0;
+  /** @internal */
+  readonly records: StagedRecord[] = [];
+  /** @internal Replies of this turn to an `ask`. */
+  readonly replies: Uint8Array[] = [];
+  /** @internal */
+  active = false;
+  readonly #port: TurnPort;
+  #message: Message | undefined;
+  #instance: Instance | undefined;
+
+  constructor(port: TurnPort, entry: FunctionEntry) {
+    this.#port = port;
+    this.handles = entry.columns.map((column) => new ValueCellHandle(this, port, column));
+    const state: Record<string, ValueHandle<unknown>> = Object.create(null);
+    for (const handle of this.handles) state[handle.column.name] = handle;
+    this.state = Object.freeze(state) as StateHandles<StateSpecs>;
+  }
+
+  get self(): Address<unknown, unknown> {
+    const instance = this.instance;
+    return new Address(instance.entry.type, instance.id);
+  }
+
+  get caller(): AnyAddress | undefined {
+    const { callerCode, callerId } = this.message;
+    const entry = callerCode === 0 ? undefined : this.#port.registry.byCode.get(callerCode);
+    return entry === undefined ? undefined : new Address(entry.type, callerId);
+  }
+
+  get messageId(): string {
+    const message = this.message;
+    return formatMessageId(message.idHi, message.idLo, message.target.hash);
+  }
+
+  send<T>(to: Address<T, unknown>, message: NoInfer<T>): void {
+    if (!this.active) throw turnEnded(); // T2
+    const target = this.#resolve(to as AnyAddress);
+    this.#stage(target, copyPlain(message, "message"));
+  }
+
+  emit<T>(egress: EgressDefinition<T>, record: NoInfer<T>): void {
+    const self = this.instance;
+    const code = this.#port.registry.egressCodes.get(egress?.name);
+    if (code === undefined) {
+      throw new HoldfastError(
+        "HF_UNKNOWN_EGRESS",
+        `the application defines no egress "${String(egress?.name)}": add it to defineApp({ egresses })`,
+        { address: self.toString() },
+      );
+    }
+    const checked = egress.schema === undefined ? record : validate(egress.schema, record, `record for ${egress.name}`, self.toString());
+    this.records.push({ egressCode: code, bytes: this.#port.encode(checked, "record") });
+  }
+
+  reply(message: unknown): void {
+    const { callerCode, callerId, askSession } = this.message;
+    if (askSession !== 0) {
+      this.replies.push(this.#port.encode(message, "reply"));
+      return;
+    }
+    const entry = callerCode === 0 ? undefined : this.#port.registry.byCode.get(callerCode);
+    if (entry === undefined) {
+      throw new HoldfastError("HF_NO_CALLER", "nobody waits for a reply: the message came from an ingress or from app.send", {
+        address: this.instance.toString(),
+      });
+    }
+    this.#stage(this.#port.resolve(entry, callerId), copyPlain(message, "reply"));
+  }
+
+  /** @internal Starts a turn. */
+  begin(message: Message): void {
+    this.#message = message;
+    this.#instance = message.target;
+    this.active = true;
+  }
+
+  /** @internal Ends the turn and forgets what is staged; applying it is the shard's work, before this. */
+  end(): void {
+    this.active = false;
+    this.sendCount = 0;
+    if (this.records.length > 0) this.records.length = 0;
+    if (this.replies.length > 0) this.replies.length = 0;
+    for (let i = 0; i < this.handles.length; i++) this.handles[i].forget();
+  }
+
+  /** @internal The message of the running turn (T2). */
+  get message(): Message {
+    if (!this.active) throw turnEnded();
+    return this.#message as Message;
+  }
+
+  /** @internal The instance of the running turn (T2). */
+  get instance(): Instance {
+    if (!this.active) throw turnEnded();
+    return this.#instance as Instance;
+  }
+
+  #resolve(to: AnyAddress): Instance {
+    const entry = this.#port.registry.byName.get(to?.type);
+    if (entry === undefined || typeof to.id !== "string") {
+      throw new HoldfastError(
+        "HF_UNKNOWN_FUNCTION",
+        `the application defines no function "${String(to?.type)}": add it to defineApp({ functions })`,
+        { address: this.instance.toString() },
+      );
+    }
+    return this.#port.resolve(entry, to.id);
+  }
+
+  #stage(target: Instance, payload: unknown): void {
+    const index = this.sendCount++; // T3
+    const weight = typeof payload === "object" || typeof payload === "string" ? estimateBytes() : 0;
+    if (index < this.sends.length) {
+      const send = this.sends[index];
+      send.target = target;
+      send.payload = payload;
+      send.weight = weight;
+    } else {
+      this.sends.push({ target, payload, weight });
+    }
+  }
+}
+
+/** The handle of one value in one context; stages what its turn writes (T1). */
+export class ValueCellHandle implements ValueHandle<unknown> {
+  readonly column: Column;
+  /** True when the running turn has written. */
+  touched = false;
+  staged: unknown = ABSENT;
+  stagedMutable = false;
+  readonly #context: TurnContext;
+  readonly #port: TurnPort;
+
+  constructor(context: TurnContext, port: TurnPort, column: Column) {
+    this.#context = context;
+    this.#port = port;
+    this.column = column;
+  }
+
+  get(): never {
+    const instance = this.#context.instance;
+    const column = this.column;
+    let value = this.staged;
+    let mutable = this.stagedMutable;
+    if (!this.touched) {
+      const cell = this.#port.cell(instance, column);
+      value = cell.value;
+      mutable = cell.mutable;
+    }
+    if (value === ABSENT) return (column.copyInitial ? copyPlain(column.initial, "value") : column.initial) as never;
+    return (mutable ? copyPlain(value, "value") : value) as never;
+  }
+
+  set(value: unknown): void {
+    const instance = this.#context.instance;
+    const schema = this.column.spec.schema;
+    const checked = schema === undefined ? value : validate(schema, value, `state ${this.column.name}`, instance.toString());
+    if (typeof checked === "number" || typeof checked === "string" || typeof checked === "boolean") {
+      if (typeof checked === "string" && checked.length > payloadBytesMax) throw tooLarge(instance, this.column);
+      this.staged = checked;
+      this.stagedMutable = false;
+    } else {
+      const frozen = freezePlain(checked, `state ${this.column.name}`);
+      this.staged = frozen.value;
+      this.stagedMutable = frozen.mutable;
+    }
+    this.touched = true;
+  }
+
+  update(change: (value: never) => unknown): never {
+    const value = this.get() as unknown;
+    const changed = change((typeof value === "object" && value !== null ? copyPlain(value, "value") : value) as never);
+    this.set(changed);
+    return changed as never;
+  }
+
+  clear(): void {
+    this.#context.instance; // T2
+    this.staged = ABSENT;
+    this.stagedMutable = false;
+    this.touched = true;
+  }
+
+  /** Ends the turn for this handle. */
+  forget(): void {
+    this.touched = false;
+    this.staged = ABSENT;
+  }
+}
+
+function turnEnded(): HoldfastError {
+  return new HoldfastError("HF_TURN_ENDED", "this ctx was used after its turn: await everything that uses ctx before receive returns");
+}
+
+function tooLarge(instance: Instance, column: Column): HoldfastError {
+  return new HoldfastError("HF_TOO_LARGE", `state ${column.name} is over ${payloadBytesMax} bytes`, { address: instance.toString() });
+}

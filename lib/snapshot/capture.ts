@@ -1,0 +1,252 @@
+/**
+ * One shard's side of the epoch protocol: turns captured effects and the channel state into a delta.
+ *
+ * Owner and thread: the shard's.
+ * C1. At most one capture is open. It ends when its delta is handed over, which needs every shard to have captured.
+ * C2. What was captured is immutable, so it is encoded in slices while turns go on.
+ * C3. Channel state of epoch n at this shard = older frames consumed while the capture is open (recorded) + frames in
+ *     the rings up to the published tails when all shards have captured (copied, not consumed). A frame is one or the
+ *     other, never both.
+ * C4. A frame that was copied has its row when it is consumed later.
+ */
+import { ByteReader } from "../base/bytes.js";
+import type { Clock } from "../base/clock.js";
+import { invariant, unreachable } from "../base/invariant.js";
+import { captureRowsPerStepMax } from "../base/limits.js";
+import { type ControlWords, isLater } from "../channel/control-words.js";
+import type { Inbound } from "../channel/inbound.js";
+import { MessageReader, writeMessageHead } from "../codec/message-codec.js";
+import { PayloadCodec } from "../codec/payload-codec.js";
+import { keyGroupOf } from "../partition/key-groups.js";
+import { ABSENT, type Message, type StateCell } from "../shard/instance.js";
+import type { OutboxEntry } from "../shard/outbox.js";
+import type { CapturedEffects, CapturePort } from "../shard/ports.js";
+import { writeStateValue } from "../shard/state-value.js";
+import { inflightKeyBytes, stateKeyBytesMax, writeInflightKey, writeStateKey } from "../store/row-key.js";
+import { type Delta, RowWriter } from "./delta.js";
+import { gatewayRow, positionRow } from "./meta-rows.js";
+
+export interface CaptureConfig {
+  readonly index: number;
+  readonly shards: number;
+  readonly keyGroups: number;
+  readonly generation: number;
+}
+
+export interface CapturePorts {
+  readonly clock: Clock;
+  readonly control: ControlWords;
+  readonly inbound: readonly (Inbound | undefined)[];
+  /** Hands a delta to the coordinator. */
+  handOver(delta: Delta): void;
+}
+
+type Stage = "closed" | "cells" | "messages" | "outboxes" | "peers";
+
+export class Capture implements CapturePort {
+  readonly #config: CaptureConfig;
+  readonly #ports: CapturePorts;
+  readonly #codec = new PayloadCodec();
+  readonly #reader = new MessageReader(this.#codec);
+  readonly #rows = new RowWriter();
+  /** Per shard, the ordinal up to which its frames were copied (C4). */
+  readonly #copiedUntil: number[];
+  #stage: Stage = "closed";
+  #effects: CapturedEffects | undefined;
+  #cursor = 0;
+  #channelMessages = 0;
+  #workMs = 0;
+
+  constructor(config: CaptureConfig, ports: CapturePorts) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#copiedUntil = new Array(config.shards).fill(0);
+  }
+
+  get open(): boolean {
+    return this.#stage !== "closed";
+  }
+
+  begin(effects: CapturedEffects): void {
+    invariant(!this.open, "one capture at a time"); // C1
+    this.#effects = effects;
+    this.#stage = "cells";
+    this.#cursor = 0;
+    this.#channelMessages = 0;
+    this.#workMs = 0;
+    this.#encodeSmallParts(effects);
+  }
+
+  frameHasRow(from: number, channel: Inbound): boolean {
+    const ordinal = channel.received + 1;
+    if (ordinal <= this.#copiedUntil[from]) return true; // C4
+    if (!this.open || !this.belongsToCut(channel.epoch)) return false;
+    return this.record(from, ordinal, channel);
+  }
+
+  /** True for a frame that its sender sent before it captured the open epoch. */
+  belongsToCut(frameEpoch: number): boolean {
+    return isLater(this.#captured.epoch, frameEpoch);
+  }
+
+  /** C3: an older frame consumed while the capture is open. */
+  record(from: number, ordinal: number, channel: Inbound): boolean {
+    this.#putFrame(from, ordinal, channel.body, channel.offset, channel.length);
+    return true;
+  }
+
+  step(): number {
+    if (!this.open) return 0;
+    const began = this.#ports.clock.now();
+    const work = this.#advance();
+    if (work > 0) this.#workMs += this.#ports.clock.now() - began;
+    if (this.#stage === "peers" && work > 0) this.#finish();
+    return work;
+  }
+
+  #advance(): number {
+    const effects = this.#captured;
+    switch (this.#stage) {
+      case "cells":
+        return this.#slice(effects.cells, this.#putCell, "messages");
+      case "messages":
+        return this.#slice(effects.messages, this.#putMessage, "outboxes");
+      case "outboxes":
+        for (const entries of effects.outboxes) for (const entry of entries) this.#putOutboxEntry(entry);
+        this.#stage = "peers";
+        return 1 + this.#advance();
+      case "peers":
+        if (!this.#allCaptured()) return 0;
+        this.copyChannels();
+        return 1;
+      case "closed":
+        return 0;
+      default:
+        return unreachable(this.#stage);
+    }
+  }
+
+  /** C2: encodes one slice of a list; goes on to the next stage at its end. */
+  #slice<T>(list: readonly T[], put: (element: T) => void, next: Stage): number {
+    const end = Math.min(list.length, this.#cursor + captureRowsPerStepMax);
+    for (let i = this.#cursor; i < end; i++) put(list[i]);
+    this.#cursor = end;
+    if (end < list.length) return end;
+    this.#stage = next;
+    this.#cursor = 0;
+    return end + this.#advance();
+  }
+
+  #allCaptured(): boolean {
+    const { epoch } = this.#captured;
+    for (let shard = 0; shard < this.#config.shards; shard++) {
+      if (isLater(epoch, this.#ports.control.epoch(shard))) return false;
+    }
+    return true;
+  }
+
+  /** C3: what lies in the rings up to the tails that the others published with this epoch. */
+  copyChannels(): void {
+    const { control, inbound } = this.#ports;
+    const { index } = this.#config;
+    for (let from = 0; from < inbound.length; from++) {
+      const channel = inbound[from];
+      if (channel === undefined) continue;
+      const tail = control.tail(this.#captured.epoch, from, index);
+      channel.copyPending(tail, (body, offset, length, ordinal) => {
+        this.#putFrame(from, ordinal, body, offset, length);
+        this.#copiedUntil[from] = ordinal;
+      });
+    }
+  }
+
+  #finish(): void {
+    const effects = this.#captured;
+    this.#stage = "closed";
+    this.#effects = undefined;
+    this.#ports.handOver({
+      generation: this.#config.generation,
+      shard: this.#config.index,
+      epoch: effects.epoch,
+      rows: this.#rows.take(),
+      output: effects.output.take(),
+      gatewayConsumed: effects.gateway?.consumed,
+      counts: effects.counts,
+      inFlight: effects.inFlight + this.#channelMessages,
+      workMs: this.#workMs,
+    });
+  }
+
+  get #captured(): CapturedEffects {
+    invariant(this.#effects !== undefined, "a capture is open");
+    return this.#effects;
+  }
+
+  // --- rows ---------------------------------------------------------------------------------------------------------
+
+  #encodeSmallParts(effects: CapturedEffects): void {
+    const deleted = new ByteReader(effects.deletedKeys);
+    while (deleted.remaining > 0) this.#rows.delete(deleted.view(deleted.u16()));
+    for (const { name, bytes } of effects.positions) {
+      const row = positionRow(name, bytes);
+      this.#rows.put(row.key, row.value);
+    }
+    if (effects.gateway !== undefined) {
+      const row = gatewayRow(effects.gateway.session, effects.gateway.consumed);
+      this.#rows.put(row.key, row.value);
+    }
+  }
+
+  readonly #putCell = (cell: StateCell): void => {
+    const { instance, column } = cell;
+    const value = cell.dirtyEpoch === this.#captured.epoch - 1 ? cell.value : cell.captured;
+    const key = this.#rows.beginKey();
+    const at = key.reserve(stateKeyBytesMax(instance.id));
+    key.truncate(writeStateKey(key.memory, at, instance.keyGroup, column.code, instance.id));
+    const writer = this.#rows.endKey();
+    if (value === ABSENT) this.#rows.endDelete();
+    else {
+      writeStateValue(writer, this.#codec, value);
+      this.#rows.endValue();
+    }
+  };
+
+  readonly #putMessage = (message: Message): void => {
+    const { target } = message;
+    const writer = this.#beginInflight(target.keyGroup, message.generation, message.sender, message.sequence);
+    writeMessageHead(
+      writer,
+      target.entry.code,
+      target.id,
+      message.idHi,
+      message.idLo,
+      message.callerCode,
+      message.callerId,
+      message.askSession,
+      message.askNumber,
+      0,
+    );
+    writer.bytes(this.#codec.encode(message.payload));
+    this.#rows.endValue();
+  };
+
+  #putOutboxEntry(entry: OutboxEntry): void {
+    this.#beginInflight(entry.keyGroup, entry.generation, this.#config.index, entry.sequence).bytes(entry.body);
+    this.#rows.endValue();
+  }
+
+  #putFrame(from: number, ordinal: number, body: Uint8Array, offset: number, length: number): void {
+    this.#reader.read(body, offset, length);
+    const keyGroup = keyGroupOf(this.#reader.targetId, this.#config.keyGroups);
+    this.#beginInflight(keyGroup, this.#config.generation, from, ordinal).bytes(body, offset, length);
+    this.#rows.endValue();
+    this.#channelMessages++;
+  }
+
+  #beginInflight(keyGroup: number, generation: number, sender: number, sequence: number): ReturnType<RowWriter["endKey"]> {
+    const key = this.#rows.beginKey();
+    const at = key.reserve(inflightKeyBytes);
+    writeInflightKey(key.memory, at, keyGroup, generation, sender, sequence);
+    return this.#rows.endKey();
+  }
+}

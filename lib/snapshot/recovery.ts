@@ -1,0 +1,472 @@
+/**
+ * From a data directory to a running generation. The same path serves a cold start, a start after a crash, and a
+ * restart inside the process; a crash at any point of it repeats it from the start.
+ *
+ *     manifest → chain of commits in the log → bases → fold what they lack → make all of it durable
+ *              → live tail into a new segment → [new layout] → manifest of the new generation → deal to shards
+ *
+ * Owner and thread: the storage thread's.
+ * V1. The committed epoch c is the end of the longest chain of commits whose deltas all verify. When something says
+ *     that a later epoch was durable, the log is damaged and the start is refused: nothing acknowledged is dropped.
+ * V2. What is trusted is made durable first: what a killed process wrote may live in the page cache only.
+ * V3. The manifest is the switch. Before it the old generation is intact, after it the new one is.
+ * V4. Every row in flight goes to the shard of its key group, in the order of its key. One found in another shard's
+ *     base moves with the first epoch: deleted there, put here.
+ */
+import { HoldfastError } from "../base/errors.js";
+import { invariant } from "../base/invariant.js";
+import { MessageReader } from "../codec/message-codec.js";
+import { PayloadCodec } from "../codec/payload-codec.js";
+import type { Disk } from "../log/disk.js";
+import { type LogScan, scanLog } from "../log/log-reader.js";
+import { LogWriter } from "../log/log-writer.js";
+import { type Manifest, type ManifestFunction, readManifest, writeManifest } from "../log/manifest.js";
+import { recordType } from "../log/record.js";
+import { hashName } from "../partition/hash.js";
+import { shardOfKeyGroup } from "../partition/key-groups.js";
+import { splitKey } from "../shard/ingress-feed.js";
+import { keyText } from "../shard/state-access.js";
+import type { RestoredMessage, RestoredShard } from "../shard/ports.js";
+import type { BaseWriter, Row } from "../store/base.js";
+import {
+  compareInflight,
+  decodeInflightKey,
+  keyGroupOf,
+  keyGroupRangeBounds,
+  metaKeyGroup,
+  rowTable,
+  tableOf,
+} from "../store/row-key.js";
+import { type DeltaPlace, decodeCommit, type Watermarks } from "./commit-record.js";
+import { splitDelta } from "./delta.js";
+import { type DeltaPayload, EpochLog } from "./epoch-log.js";
+import { Merge } from "./merge.js";
+import { decodeMeta } from "./meta-rows.js";
+
+export interface RecoveryConfig {
+  readonly dataDir: string;
+  /** Name of the application; "" when it has none. */
+  readonly application: string;
+  readonly functions: readonly ManifestFunction[];
+  readonly egressCodes: readonly number[];
+  readonly shards: number;
+  /** Key groups of a new data directory; an existing one keeps its own. */
+  readonly keyGroups: number;
+  /** Every split of every ingress; a split's shard is its place in this list modulo the shard count. */
+  readonly splits: readonly { readonly ingress: string; readonly split: string }[];
+  /** The gateway's session, or undefined when this generation begins one. */
+  readonly session: number | undefined;
+  readonly segmentBytes?: number;
+  readonly zeroAheadBytes?: number;
+}
+
+export interface RecoveryPorts {
+  readonly disk: Disk;
+  /** Opens the base of a shard in a layout, or returns the one that is open. */
+  openBase(layout: number, shard: number): BaseWriter;
+  /** Deletes the bases of every layout but this one. */
+  keepOnlyLayout(layout: number): void;
+}
+
+/** Output of a committed epoch that some sink has not durably taken. */
+export interface RecoveredOutput {
+  readonly epoch: number;
+  readonly shard: number;
+  readonly output: Uint8Array;
+}
+
+export interface Recovered {
+  readonly manifest: Manifest;
+  readonly log: EpochLog;
+  readonly merges: readonly Merge[];
+  readonly watermarks: Watermarks;
+  readonly session: number;
+  readonly shards: readonly RestoredShard[];
+  readonly outputs: readonly RecoveredOutput[];
+  /** What a person should know: a torn tail that was ignored, say. */
+  readonly warnings: readonly string[];
+}
+
+/** A committed epoch found in the log. */
+interface CommittedEpoch {
+  readonly epoch: number;
+  readonly deltas: readonly DeltaPayload[];
+  readonly watermarks: Watermarks;
+}
+
+const noWatermarks: Watermarks = new Map();
+/** Rows of one transaction when a new layout is written. */
+const relayoutRowsMax = 5_000;
+
+export class Recovery {
+  readonly #config: RecoveryConfig;
+  readonly #ports: RecoveryPorts;
+  readonly #warnings: string[] = [];
+  readonly #reader = new MessageReader(new PayloadCodec());
+
+  constructor(config: RecoveryConfig, ports: RecoveryPorts) {
+    this.#config = config;
+    this.#ports = ports;
+  }
+
+  run(): Recovered {
+    const { disk } = this.#ports;
+    const { dataDir } = this.#config;
+    const old = readManifest(disk, dataDir);
+    if (old !== undefined) this.#checkOwner(old);
+    const chain = old === undefined ? emptyChain : this.#readChain(old);
+    const committed = chain.committed;
+    let merges = this.#openBases(old?.layout ?? 1, old?.shards ?? this.#config.shards, committed);
+    this.#fold(merges, chain.epochs, committed);
+    this.makeDurable(merges); // V2
+    const watermarks = chain.epochs.at(-1)?.watermarks ?? noWatermarks;
+    const generation = (old?.generation ?? 0) + 1;
+    const relayout = old !== undefined && old.shards !== this.#config.shards;
+    const layout = relayout ? old.layout + 1 : (old?.layout ?? 1);
+    const keyGroups = old?.keyGroups ?? this.#config.keyGroups;
+    if (relayout) merges = this.#writeLayout(merges, layout, keyGroups, committed);
+    const log = this.writeTail(generation, chain, committed, merges, watermarks);
+    const manifest = this.#nextManifest(old, { generation, layout, keyGroups, firstSegment: log.log.firstSegment, committed });
+    writeManifest(disk, dataDir, manifest); // V3
+    log.log.recycleOlder();
+    this.#ports.keepOnlyLayout(layout);
+    const session = this.#config.session ?? generation;
+    return {
+      manifest,
+      log,
+      merges,
+      watermarks,
+      session,
+      shards: this.#deal(merges, keyGroups, session),
+      outputs: this.#outputsToSend(chain.epochs, watermarks),
+      warnings: this.#warnings,
+    };
+  }
+
+  #checkOwner(manifest: Manifest): void {
+    const { application, functions, dataDir } = this.#config;
+    const known = new Set(manifest.functions.map(({ name }) => name));
+    const shared = functions.some(({ name }) => known.has(name));
+    const named = manifest.application !== "" && application !== "" && manifest.application !== application;
+    if (named || (known.size > 0 && !shared)) {
+      const owner = manifest.application === "" ? `functions ${[...known].slice(0, 5).join(", ")}` : `"${manifest.application}"`;
+      throw new HoldfastError("HF_OTHER_APP", `${dataDir} belongs to another application (${owner}): choose another data directory`);
+    }
+    if (manifest.hash !== hashName) {
+      throw new HoldfastError("HF_FORMAT", `${dataDir} uses the hash ${manifest.hash}, this version only has ${hashName}`);
+    }
+  }
+
+  // --- the chain of commits -----------------------------------------------------------------------------------------
+
+  #readChain(manifest: Manifest): Chain {
+    const found = new Map<string, { readonly crc: number; readonly payload: Uint8Array }>();
+    const commits: { epoch: number; payload: Uint8Array }[] = [];
+    const directory = `${this.#config.dataDir}/log`;
+    const scan = scanLog(
+      this.#ports.disk,
+      directory,
+      manifest.firstSegment,
+      (record) => {
+        if (record.type === recordType.delta) found.set(`${record.segment}:${record.offset}`, record);
+        else if (record.type === recordType.commit) commits.push(record);
+      },
+      { generation: manifest.generation },
+    );
+    const epochs: CommittedEpoch[] = [];
+    for (const { epoch, payload } of commits) {
+      const previous = epochs.at(-1)?.epoch;
+      if (previous !== undefined && epoch !== previous + 1) break;
+      const { deltas, watermarks } = decodeCommit(payload);
+      const joined = joinParts(deltas, found);
+      if (joined === undefined) break;
+      epochs.push({ epoch, deltas: joined, watermarks });
+    }
+    const committed = Math.max(epochs.at(-1)?.epoch ?? 0, epochs.length === 0 ? manifest.committed : 0);
+    this.#checkDurable(manifest, scan, committed);
+    return { epochs, committed, nextSegment: scan.nextSegmentNumber };
+  }
+
+  /** V1 */
+  #checkDurable(manifest: Manifest, scan: LogScan, committed: number): void {
+    const durable = Math.max(manifest.committed, scan.durableMax);
+    const { segment, offset } = scan.damage ?? scan.end;
+    const place = `segment ${segment} of ${this.#config.dataDir}/log, offset ${offset}`;
+    if (committed < durable) {
+      throw new HoldfastError(
+        "HF_LOG_DAMAGED",
+        `the log ends at epoch ${committed}, but epoch ${durable} was durable: ${place}${scan.damage === undefined ? "" : ` (${scan.damage.reason})`}. Restore the data directory from a copy`,
+      );
+    }
+    if (scan.damage !== undefined) this.#warnings.push(`ignored a torn tail above epoch ${committed}: ${place}`);
+  }
+
+  // --- bases --------------------------------------------------------------------------------------------------------
+
+  #openBases(layout: number, shards: number, committed: number): Merge[] {
+    const merges: Merge[] = [];
+    for (let shard = 0; shard < shards; shard++) {
+      const base = this.#ports.openBase(layout, shard);
+      if (base.epoch > committed) {
+        throw new HoldfastError(
+          "HF_STATE_DAMAGED",
+          `the base of shard ${shard} is at epoch ${base.epoch}, the log at ${committed}: files of the data directory ${this.#config.dataDir} are missing or from different times`,
+        );
+      }
+      merges.push(new Merge(base));
+    }
+    return merges;
+  }
+
+  #fold(merges: readonly Merge[], epochs: readonly CommittedEpoch[], committed: number): void {
+    for (const [shard, merge] of merges.entries()) {
+      const first = epochs[0]?.epoch ?? committed + 1;
+      if (merge.base.epoch + 1 < first && merge.base.epoch < committed) {
+        throw new HoldfastError(
+          "HF_STATE_DAMAGED",
+          `the base of shard ${shard} is at epoch ${merge.base.epoch}, the log begins at ${first}: the base was replaced by an older one`,
+        );
+      }
+      for (const { epoch, deltas } of epochs) {
+        if (epoch <= merge.base.epoch) continue;
+        const delta = deltas.find((candidate) => candidate.shard === shard);
+        invariant(delta !== undefined, "a commit has a delta of every shard");
+        merge.fold(epoch, splitDelta(delta.payload).rows);
+      }
+    }
+  }
+
+  /** V2 for the bases; the log's tail is written anew and flushed by `writeTail`. */
+  makeDurable(merges: readonly Merge[]): void {
+    for (const { base } of merges) base.sync();
+  }
+
+  /** The live tail goes into a segment of the new generation. */
+  writeTail(
+    generation: number,
+    chain: Chain,
+    committed: number,
+    merges: readonly Merge[],
+    watermarks: Watermarks,
+  ): EpochLog {
+    const { dataDir, segmentBytes, zeroAheadBytes, egressCodes } = this.#config;
+    const writer = new LogWriter(this.#ports.disk, `${dataDir}/log`, {
+      generation,
+      firstSegment: chain.nextSegment,
+      ...(segmentBytes === undefined ? {} : { segmentBytes }),
+      ...(zeroAheadBytes === undefined ? {} : { zeroAheadBytes }),
+    });
+    const log = new EpochLog(writer, committed);
+    writer.append(
+      { type: recordType.recovery, shard: 0, part: 0, parts: 1, epoch: committed, durable: committed },
+      new Uint8Array(0),
+    );
+    let needed = Math.min(...merges.map(({ base }) => base.epoch));
+    for (const code of egressCodes) needed = Math.min(needed, watermarks.get(code)?.epoch ?? 0);
+    const live = chain.epochs.filter(({ epoch }) => epoch > needed);
+    if (live.length === 0 && chain.epochs.length > 0) live.push(chain.epochs[chain.epochs.length - 1]); // keeps watermarks
+    for (const { epoch, deltas, watermarks: marks } of live) log.append(epoch, deltas, marks);
+    this.flushTail(writer);
+    return log;
+  }
+
+  flushTail(writer: LogWriter): void {
+    writer.flush();
+  }
+
+  /** Writes the rows of all bases into bases for another number of shards. */
+  #writeLayout(old: readonly Merge[], layout: number, keyGroups: number, committed: number): Merge[] {
+    const { shards } = this.#config;
+    const bases = Array.from({ length: shards }, (_, shard) => this.#ports.openBase(layout, shard));
+    const batches: Row[][] = bases.map(() => []);
+    const put = (key: Uint8Array, value: Uint8Array): void => {
+      const shard = this.#shardOfRow(key, value, keyGroups);
+      if (shard === undefined) return;
+      const batch = batches[shard];
+      batch.push({ key, value });
+      if (batch.length >= relayoutRowsMax) bases[shard].apply(batch.splice(0));
+    };
+    for (const merge of old) forEachCommittedRow(merge, put);
+    for (const [shard, base] of bases.entries()) {
+      base.apply(batches[shard], committed);
+      base.sync();
+    }
+    return bases.map((base) => new Merge(base));
+  }
+
+  /** The shard whose base takes a row; undefined for rows that mean nothing to another layout. */
+  #shardOfRow(key: Uint8Array, value: Uint8Array, keyGroups: number): number | undefined {
+    const { shards } = this.#config;
+    if (keyGroupOf(key) !== metaKeyGroup) return shardOfKeyGroup(keyGroupOf(key), keyGroups, shards);
+    const meta = decodeMeta(metaName(key), value);
+    return meta.kind === "position" ? (this.#shardOfSplit(meta.split) ?? 0) : undefined;
+  }
+
+  #shardOfSplit(split: string): number | undefined {
+    const index = this.#config.splits.findIndex((dealt) => splitKey(dealt.ingress, dealt.split) === split);
+    return index < 0 ? undefined : index % this.#config.shards;
+  }
+
+  #nextManifest(
+    old: Manifest | undefined,
+    next: Pick<Manifest, "generation" | "layout" | "keyGroups" | "firstSegment" | "committed">,
+  ): Manifest {
+    const functions = new Map((old?.functions ?? []).map((known) => [known.name, known]));
+    for (const entry of this.#config.functions) {
+      const known = functions.get(entry.name)?.states ?? [];
+      const added = entry.states.filter(({ name }) => !known.some((state) => state.name === name));
+      functions.set(entry.name, { ...entry, states: [...known, ...added] });
+    }
+    return {
+      ...old,
+      format: 1,
+      application: this.#config.application === "" ? (old?.application ?? "") : this.#config.application,
+      hash: hashName,
+      shards: this.#config.shards,
+      functions: [...functions.values()],
+      egresses: old?.egresses ?? {},
+      ...next,
+    };
+  }
+
+  // --- dealing to shards --------------------------------------------------------------------------------------------
+
+  #deal(merges: readonly Merge[], keyGroups: number, session: number): RestoredShard[] {
+    const deals = merges.map(() => new ShardDeal());
+    const known = new Set(this.#config.functions.map(({ code }) => code));
+    for (const [owner, merge] of merges.entries()) {
+      const visit = (key: Uint8Array, value: Uint8Array): void => {
+        if (keyGroupOf(key) === metaKeyGroup) this.#dealMeta(deals, owner, key, value, session);
+        else if (tableOf(key) === rowTable.INFLIGHT) this.#dealMessage(deals, owner, key, value, keyGroups, known);
+      };
+      forEachCommittedRow(merge, visit, withoutState(merge.base, keyGroups));
+      for (const [key, value] of merge.overlay) if (isState(key)) deals[owner].overlay.set(key, value);
+    }
+    return deals.map((deal) => deal.finish());
+  }
+
+  #dealMessage(
+    deals: readonly ShardDeal[],
+    owner: number,
+    key: Uint8Array,
+    body: Uint8Array,
+    keyGroups: number,
+    known: ReadonlySet<number>,
+  ): void {
+    this.#reader.read(body, 0, body.length);
+    if (!known.has(this.#reader.targetCode)) {
+      deals[owner].orphans++; // it waits where it is, until the function type is back
+      return;
+    }
+    const shard = shardOfKeyGroup(keyGroupOf(key), keyGroups, deals.length);
+    deals[shard].messages.push({ ...decodeInflightKey(key), body, rowed: shard === owner });
+    if (shard !== owner) deals[owner].tombstones.push(key); // V4
+  }
+
+  #dealMeta(deals: readonly ShardDeal[], owner: number, key: Uint8Array, value: Uint8Array, session: number): void {
+    const meta = decodeMeta(metaName(key), value);
+    if (meta.kind === "gateway") {
+      if (meta.session === session) deals[owner].gatewayConsumed = meta.consumed;
+      else deals[owner].tombstones.push(key);
+    } else if (meta.kind === "position") {
+      const shard = this.#shardOfSplit(meta.split);
+      if (shard === undefined) return; // its ingress is gone for now
+      deals[shard].positions.set(meta.split, { bytes: meta.bytes, rowed: shard === owner });
+      if (shard !== owner) deals[owner].tombstones.push(key); // V4
+    }
+  }
+
+  #outputsToSend(epochs: readonly CommittedEpoch[], watermarks: Watermarks): RecoveredOutput[] {
+    let taken = Number.POSITIVE_INFINITY;
+    for (const code of this.#config.egressCodes) taken = Math.min(taken, watermarks.get(code)?.epoch ?? 0);
+    const outputs: RecoveredOutput[] = [];
+    for (const { epoch, deltas } of epochs) {
+      if (epoch <= taken) continue;
+      for (const { shard, payload } of deltas) outputs.push({ epoch, shard, output: splitDelta(payload).output.slice() });
+    }
+    return outputs;
+  }
+}
+
+interface StoredRow {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+const lastKey = new Uint8Array([0xff, 0xff, 0xff]);
+
+interface Chain {
+  readonly epochs: readonly CommittedEpoch[];
+  readonly committed: number;
+  readonly nextSegment: number;
+}
+
+const emptyChain: Chain = { epochs: [], committed: 0, nextSegment: 1 };
+
+/** What one shard gets, while it is put together. */
+class ShardDeal {
+  readonly messages: RestoredMessage[] = [];
+  readonly tombstones: Uint8Array[] = [];
+  readonly overlay = new Map<string, Uint8Array | null>();
+  readonly positions = new Map<string, { bytes: Uint8Array; rowed: boolean }>();
+  gatewayConsumed = 0;
+  orphans = 0;
+
+  finish(): RestoredShard {
+    this.messages.sort(compareInflight);
+    for (let i = 1; i < this.messages.length; i++) {
+      const same = compareInflight(this.messages[i - 1], this.messages[i]) === 0;
+      invariant(!same || !equalBytes(this.messages[i - 1].body, this.messages[i].body), "a message is in flight once");
+    }
+    return this;
+  }
+}
+
+/** The parts of a commit's deltas, joined by shard; undefined when one is missing or is not the one that was committed. */
+function joinParts(
+  places: readonly DeltaPlace[],
+  found: ReadonlyMap<string, { readonly crc: number; readonly payload: Uint8Array }>,
+): DeltaPayload[] | undefined {
+  const parts = new Map<number, Uint8Array[]>();
+  for (const place of places) {
+    const record = found.get(`${place.segment}:${place.offset}`);
+    if (record === undefined || record.crc !== place.crc) return undefined;
+    const list = parts.get(place.shard) ?? [];
+    list.push(record.payload);
+    parts.set(place.shard, list);
+  }
+  return [...parts].map(([shard, list]) => ({ shard, payload: list.length === 1 ? list[0] : Buffer.concat(list) }));
+}
+
+/** Visits every committed row: the base's, and what is folded over it. */
+function forEachCommittedRow(
+  merge: Merge,
+  visit: (key: Uint8Array, value: Uint8Array) => void,
+  inBase: Iterable<StoredRow> = everything(merge.base),
+): void {
+  const { overlay } = merge;
+  for (const { key, value } of inBase) if (!overlay.has(keyText(key))) visit(key, value);
+  for (const [text, value] of overlay) if (value !== null) visit(new Uint8Array(Buffer.from(text, "latin1")), value);
+}
+
+function everything(base: BaseWriter): Iterable<StoredRow> {
+  return base.scan(new Uint8Array(0), lastKey);
+}
+
+/** Every row but those of state: few, whatever the state weighs. */
+function* withoutState(base: BaseWriter, keyGroups: number): Iterable<StoredRow> {
+  yield* base.scan(new Uint8Array([metaKeyGroup >>> 8, metaKeyGroup & 0xff]), lastKey);
+  for (const { from, to } of keyGroupRangeBounds(0, keyGroups, rowTable.INFLIGHT)) yield* base.scan(from, to);
+}
+
+function isState(text: string): boolean {
+  return text.charCodeAt(2) === rowTable.STATE && (text.charCodeAt(0) << 8 | text.charCodeAt(1)) !== metaKeyGroup;
+}
+
+function metaName(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset + 3, key.length - 3).toString("latin1");
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
