@@ -3,8 +3,8 @@
  * pass; a refusal is found again by the slow `find`, which knows the path. Thread: any, one copy at a time.
  *
  * P1. A copy shares no mutable part with its source.
- * P2. What is refused throws before anything of it is used; nothing is silently changed, except: a Buffer becomes a
- *     Uint8Array, and a typed array over shared memory becomes one over its own.
+ * P2. What is refused throws before anything of it is used; nothing is silently changed, except by P3, that a
+ *     Buffer becomes a Uint8Array, and that a typed array over shared memory becomes one over its own.
  * P3. Properties that a plain read cannot tell from data (accessors, symbol keys, non-enumerable ones) cost ten times
  *     the copy to look for. They are looked for in every object until `trustAfter` objects with the same list of keys
  *     were clean; after that an object with that list is read like `{ a: value.a, b: value.b }`.

@@ -15,6 +15,14 @@ export interface AppOptions {
 
 /** An application definition. Made by `defineApp`; the default export of an application module. */
 export class AppDefinition {
+  /** The same in every copy of this package that a program may have loaded. */
+  static readonly #brand = Symbol.for("holdfast.AppDefinition");
+
+  /** True for an application definition, whichever copy of this package made it. */
+  static is(value: unknown): value is AppDefinition {
+    return typeof value === "object" && value !== null && AppDefinition.#brand in value;
+  }
+
   readonly name: string | undefined;
   readonly functions: readonly AnyFunctionDefinition[];
   readonly ingresses: readonly IngressDefinition[];
@@ -32,5 +40,6 @@ export class AppDefinition {
     this.functions = functions;
     this.ingresses = ingresses;
     this.egresses = egresses;
+    Object.defineProperty(this, AppDefinition.#brand, { value: true });
   }
 }

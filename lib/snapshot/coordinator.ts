@@ -96,9 +96,10 @@ export class Coordinator {
     return this.#log.durable;
   }
 
-  /** Asks for an epoch that begins after this call. */
-  request(): void {
+  /** Asks for an epoch that begins after this call, and returns it. */
+  request(): number {
     this.#requested = true;
+    return this.#log.durable + (this.#capturing ? 2 : 1);
   }
 
   /** A sink has durably taken everything up to a watermark; a later commit says so. */

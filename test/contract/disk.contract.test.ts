@@ -151,6 +151,12 @@ for (const [name, make] of Object.entries(disks)) {
   });
 }
 
+test("the real disk says HF_DISK_FULL for no space", { skip: process.platform !== "linux" }, () => {
+  const file = new NodeDisk().open("/dev/full", "existing");
+  assert.throws(() => file.write(bytes(1), 0), { code: "HF_DISK_FULL", message: /ENOSPC.*\/dev\/full/ });
+  file.close();
+});
+
 describe("the simulated disk after a crash", () => {
   test("of the system has synced bytes under synced names, and any mix of the rest", () => {
     const seen = new Set<string>();

@@ -811,9 +811,8 @@ class EpochModel {
     this.#generation++;
     const images = this.#bases.map((base, index) => this.#rebuild(base, index));
     this.#checkCut(images);
-    if (kind !== "worker" && this.#chance(this.#swarm.rescale)) this.#rescale(images);
-    else this.#restore(images);
-    this.#truth = images.length === this.#shardCount ? images : this.#bases.map((base) => copyImage(base.current));
+    const rescales = kind !== "worker" && this.#chance(this.#swarm.rescale);
+    this.#truth = rescales ? this.#rescale(images) : this.#restore(images);
     this.#checkCut(this.#truth);
     if (kind === "worker") this.#resend();
   }
@@ -830,7 +829,7 @@ class EpochModel {
   }
 
   /** Same shards: each takes up its image; rows go to the shard of their target, in key order. */
-  #restore(images: readonly Image[]): void {
+  #restore(images: Image[]): Image[] {
     this.#freshWorkers();
     const rows: { row: Row; owner: number }[] = [];
     for (const [owner, image] of images.entries()) {
@@ -844,10 +843,11 @@ class EpochModel {
       if (!isAtHome && !this.#is("norehome")) this.#shards[owner]!.tombstones.push(row.name);
       shard.mailbox.push({ ...envelopeOf(row, 0, shard.epoch), hasRow: isAtHome });
     }
+    return images;
   }
 
   /** Other shards: everything is dealt anew by key, new bases are written, and the log begins again. */
-  #rescale(images: readonly Image[]): void {
+  #rescale(images: readonly Image[]): Image[] {
     this.#statistics.rescales++;
     this.#shardCount = 1 + this.#random.below(5);
     this.#freshWorkers();
@@ -869,8 +869,8 @@ class EpochModel {
       shard.mailbox.push({ ...envelopeOf(row, 0, shard.epoch), hasRow: true });
     }
     this.#bases = shards.map((shard, index) => baseOf({ ...imageOf(shard), table: tables[index]! }));
-    this.#truth = [];
     this.#log = [];
+    return this.#bases.map((base) => copyImage(base.current));
   }
 
   #isDrained(): boolean {

@@ -108,10 +108,7 @@ describe("payload codec", () => {
   });
 
   test("random bytes give a value that is plain data, or a typed error", () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), decodesSafely),
-      { numRuns: 3000 },
-    );
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), decodesSafely), { numRuns: 3000 });
   });
 
   test("damaged encodings give a value that is plain data, or a typed error", () => {

@@ -68,7 +68,8 @@ describe("hash", () => {
   test("one changed code unit changes about half of the bits", () => {
     let flipped = 0;
     const samples = 4000;
-    for (let i = 0; i < samples; i++) flipped += bits(hashId(`user-${i}`) ^ hashId(`user-${i}x`.slice(0, -1).replace(/.$/, "y")));
+    for (let i = 0; i < samples; i++)
+      flipped += bits(hashId(`user-${i}`) ^ hashId(`user-${i}x`.slice(0, -1).replace(/.$/, "y")));
     assert.ok(Math.abs(flipped / samples - 16) < 0.5, String(flipped / samples));
   });
 

@@ -4,17 +4,32 @@ import { typedArrayKinds } from "../../lib/codec/plain-data.js";
 
 const codeUnits = (max: number): fc.Arbitrary<string> =>
   fc
-    .array(fc.oneof(fc.integer({ min: 0, max: 0x7f }), fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0xd800, max: 0xdfff })), {
-      maxLength: max,
-    })
+    .array(
+      fc.oneof(
+        fc.integer({ min: 0, max: 0x7f }),
+        fc.integer({ min: 0, max: 0xffff }),
+        fc.integer({ min: 0xd800, max: 0xdfff }),
+      ),
+      {
+        maxLength: max,
+      },
+    )
     .map((units) => String.fromCharCode(...units));
 
 /** Strings of arbitrary code units, lone surrogates included; some around the lengths where codecs change their way. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(
   { weight: 4, arbitrary: fc.string({ maxLength: 12 }) },
   { weight: 3, arbitrary: codeUnits(20) },
-  { weight: 2, arbitrary: fc.tuple(codeUnits(8), fc.nat({ max: 300 })).map(([unit, times]) => unit.repeat(Math.ceil(times / 8))) },
-  { weight: 1, arbitrary: fc.tuple(fc.constantFrom("\ufeff", "\ud800", "é", "a"), fc.nat({ max: 260 })).map(([c, n]) => c + "x".repeat(n)) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(codeUnits(8), fc.nat({ max: 300 })).map(([unit, times]) => unit.repeat(Math.ceil(times / 8))),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(fc.constantFrom("\ufeff", "\ud800", "é", "a"), fc.nat({ max: 260 }))
+      .map(([c, n]) => c + "x".repeat(n)),
+  },
 );
 
 const anyKey = fc.oneof(
@@ -27,7 +42,17 @@ const anyNumber = fc.oneof(
   fc.integer(),
   fc.double(),
   fc.maxSafeInteger(),
-  fc.constantFrom(0, -0, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 2 ** 53, -(2 ** 63), 2 ** 64, Number.MIN_VALUE),
+  fc.constantFrom(
+    0,
+    -0,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    2 ** 53,
+    -(2 ** 63),
+    2 ** 64,
+    Number.MIN_VALUE,
+  ),
 );
 
 const anyDate = fc.oneof(

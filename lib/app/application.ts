@@ -1,0 +1,377 @@
+/**
+ * A running application.
+ *
+ * Thread: main.
+ * N1. `drained` and `stop` learn from a committed cut that nothing is in flight: all shards report the same epoch, so
+ *     no message can hide between two of them.
+ */
+import { EventEmitter } from "node:events";
+import { fromWire, HoldfastError } from "../base/errors.js";
+import { egressPressure } from "../channel/control-words.js";
+import type { Address, AnyAddress } from "../model/address.js";
+import type { AppDefinition } from "../model/app.js";
+import type { EgressDefinition, EgressRecord } from "../model/egress.js";
+import type { ShardCounts } from "../shard/ports.js";
+import { egressCode, Registry } from "../shard/registry.js";
+import type { CommitNotice } from "../snapshot/coordinator.js";
+import type { RecoveryReport } from "../supervisor/storage-thread.js";
+import { Supervisor } from "../supervisor/supervisor.js";
+import { EgressDelivery } from "./egress-delivery.js";
+import { type AskOptions, Gateway } from "./gateway.js";
+import type { ResolvedOptions } from "./options.js";
+import type { Subscribers } from "./subscribers.js";
+
+/** How long `stop` works off what was accepted. */
+const drainMs = 5_000;
+/** How long `stop` waits for a commit. */
+const lastCommitMs = 10_000;
+
+/** What `app.status()` tells. Counts are of committed epochs since the start of this process. */
+export interface Status {
+  readonly state: "running" | "restarting" | "stopping" | "stopped" | "failed";
+  readonly shards: number;
+  /** The last committed epoch. */
+  readonly committed: number;
+  readonly turns: number;
+  /** Ingress records read, rejected ones included. */
+  readonly ingested: number;
+  readonly rejected: number;
+  /** Addresses whose turn failed for good; their messages wait. */
+  readonly parked: number;
+  /** Messages that wait for function types this version of the application does not define. */
+  readonly orphans: number;
+  /** Messages in flight in the last commit, parked ones excepted. */
+  readonly inFlight: number;
+  /** How often the shards were restarted since the start. */
+  readonly restarts: number;
+  /** Every finite ingress was read to its end. */
+  readonly exhausted: boolean;
+}
+
+/** Events of a running application. */
+export interface ApplicationEvents {
+  /** An address failed for good; its messages wait. */
+  parked: [{ readonly address: string; readonly error: Error }];
+  /** An ingress record could not be parsed or routed; it is in the reject file. */
+  rejected: [{ readonly ingress: string; readonly split: string; readonly where: string; readonly error: Error }];
+  /** All shards were restarted from the last commit. */
+  restarted: [{ readonly reason: Error; readonly attempt: number }];
+  /** Something a person should know. */
+  warning: [{ readonly message: string }];
+}
+
+interface Waiter {
+  readonly met: () => boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A running application. Made by `start`. */
+export class Application {
+  /** Settles when the application has ended: resolves after `stop`, rejects with the cause when it failed. */
+  readonly stopped: Promise<void>;
+  readonly #app: AppDefinition;
+  readonly #options: ResolvedOptions;
+  readonly #events = new EventEmitter<ApplicationEvents>();
+  readonly #supervisor: Supervisor;
+  readonly #gateway: Gateway;
+  readonly #delivery: EgressDelivery;
+  #waiters: Waiter[] = [];
+  #committed = 0;
+  #inFlight = 0;
+  #counts: readonly ShardCounts[] = [];
+  /** Counts of generations that are over. */
+  #before = { turns: 0, ingested: 0, rejected: 0 };
+  #failure: Error | undefined;
+  #stopping: Promise<void> | undefined;
+  #opened = false;
+  #ended!: { resolve: () => void; reject: (error: Error) => void };
+
+  /** @internal Use `start`. */
+  constructor(app: AppDefinition, options: ResolvedOptions, splits: readonly { ingress: string; split: string }[]) {
+    this.#app = app;
+    this.#options = options;
+    this.stopped = new Promise((resolve, reject) => {
+      this.#ended = { resolve, reject };
+    });
+    this.stopped.catch(() => {}); // looking at it is optional
+    const registry = new Registry(app);
+    this.#delivery = new EgressDelivery(app, {
+      acknowledge: (code, epoch, position) => this.#supervisor.acknowledge(code, epoch, position).catch(() => {}), // told again with the next one
+      replied: (session, number, failed, payload) => this.#gateway.replied(session, number, failed, payload),
+      press: (raised) => this.#supervisor.press(egressPressure, raised),
+      failed: (error) => void this.#fail(error),
+    });
+    this.#gateway = new Gateway(
+      registry,
+      { ring: (shard) => this.#supervisor.ring(shard), wantRoom: (shard, wanted) => this.#supervisor.wantRoom(shard, wanted) },
+      options.shards,
+      options.gatewayBytesMax,
+    );
+    const functions = [...registry.byName.values()].map(({ type, code, columns }) => ({
+      name: type,
+      code,
+      states: columns.map((column) => ({ name: column.name, code: column.code })),
+    }));
+    this.#supervisor = new Supervisor(
+      {
+        moduleUrl: options.moduleUrl,
+        recovery: {
+          dataDir: options.dataDir,
+          application: app.name ?? "",
+          functions,
+          egressCodes: [...app.egresses.keys()].map(egressCode),
+          shards: options.shards,
+          keyGroups: options.keyGroups,
+          splits,
+        },
+        limits: options.limits,
+        generation: options.generation,
+        watchdogTimeoutMs: options.watchdogTimeoutMs,
+      },
+      {
+        recovered: (report) => this.#onRecovered(report),
+        connected: (channels, report) => this.#onConnected(channels, report),
+        disconnected: (reason, attempt) => this.#onDisconnected(reason, attempt),
+        committed: (notice) => this.#onCommitted(notice),
+        shardSaid: (_, message) => {
+          if (message.kind === "room") this.#gateway.room();
+          else if (message.kind === "parked") this.#events.emit("parked", { ...message, error: fromWire(message.error) });
+          else this.#events.emit("rejected", { ...message, error: fromWire(message.error) });
+        },
+        failed: (error) => void this.#fail(error),
+      },
+    );
+  }
+
+  /** @internal */
+  async open(): Promise<void> {
+    await this.#supervisor.start();
+  }
+
+  /**
+   * Sends a message; resolves when it is durable. Waits while too much is on its way: await it, and memory stays flat.
+   *
+   * @throws `HF_BAD_VALUE`, `HF_SCHEMA`, `HF_UNKNOWN_FUNCTION`, `HF_TOO_LARGE`, `HF_OVERLOAD`, `HF_STOPPED`
+   */
+  send<M>(to: Address<M, unknown>, message: NoInfer<M>): Promise<void> {
+    return this.#gateway.send(to as AnyAddress, message);
+  }
+
+  /**
+   * Sends a message and resolves with what its turn says to `ctx.reply`, once that is committed.
+   *
+   * @throws what `send` throws, `HF_ASK_TIMEOUT`, `HF_ASK_ABORTED`, `HF_FUNCTION_FAILED` when the turn failed for good
+   */
+  ask<M, R>(to: Address<M, R>, message: NoInfer<M>, options: AskOptions = {}): Promise<R> {
+    return this.#gateway.ask(to as AnyAddress, message, options) as Promise<R>;
+  }
+
+  /**
+   * The committed records of an egress from now on, in commit order; the first reader also gets what was committed
+   * before, up to 10,000 records. Ends when the application stops. A record counts as taken when the next one is asked
+   * for; of an egress without a sink, what nobody took comes again after a restart of the process.
+   *
+   * @throws `HF_UNKNOWN_EGRESS`
+   */
+  egress<T>(egress: EgressDefinition<T>): AsyncIterableIterator<EgressRecord<T>> {
+    const subscribers: Subscribers | undefined = this.#delivery.subscribers(egress?.name);
+    if (subscribers === undefined) {
+      throw new HoldfastError("HF_UNKNOWN_EGRESS", `the application defines no egress "${String(egress?.name)}": add it to defineApp({ egresses })`);
+    }
+    return subscribers.read() as AsyncIterableIterator<EgressRecord<T>>;
+  }
+
+  /** Commits; resolves with the epoch when everything applied before this call is durable. */
+  async checkpoint(): Promise<number> {
+    const epoch = await this.#supervisor.request();
+    await this.#until(() => this.#committed >= epoch);
+    return epoch;
+  }
+
+  /**
+   * Resolves when every finite ingress was read to its end, every message has been applied (those of parked addresses
+   * excepted), and everything is committed and in the sinks. With an ingress that never ends it never resolves.
+   */
+  async drained(): Promise<void> {
+    const epoch = await this.#supervisor.request();
+    await this.#until(() => this.#committed >= epoch && this.#quiet && this.#counts.every(({ exhausted }) => exhausted));
+    await this.#delivery.acknowledge();
+  }
+
+  /** How the application is. */
+  status(): Status {
+    const sum = (pick: (counts: ShardCounts) => number): number => this.#counts.reduce((total, counts) => total + pick(counts), 0);
+    const { state } = this.#supervisor;
+    return {
+      state: this.#failure !== undefined ? "failed" : state === "new" ? "running" : state,
+      shards: this.#options.shards,
+      committed: this.#committed,
+      turns: this.#before.turns + sum(({ turns }) => turns),
+      ingested: this.#before.ingested + sum(({ ingested }) => ingested),
+      rejected: this.#before.rejected + sum(({ rejected }) => rejected),
+      parked: sum(({ parked }) => parked),
+      orphans: sum(({ orphans }) => orphans),
+      inFlight: this.#inFlight,
+      restarts: this.#supervisor.restartCount,
+      exhausted: this.#counts.length > 0 && this.#counts.every(({ exhausted }) => exhausted),
+    };
+  }
+
+  /** Listens to events; see `ApplicationEvents`. */
+  on<K extends keyof ApplicationEvents>(event: K, listener: (...args: ApplicationEvents[K]) => void): this {
+    this.#events.on(event, listener as never);
+    return this;
+  }
+
+  /**
+   * Takes nothing new, works off what was accepted (for at most five seconds; the rest is durable and goes on at the
+   * next start), commits, closes. Calls after the first return the same promise.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  /** `stop`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  // --- events of the supervisor -------------------------------------------------------------------------------------
+
+  async #onRecovered(report: RecoveryReport): Promise<void> {
+    this.#gateway.recovered(report.session, report.keyGroups);
+    for (const message of report.warnings) this.#events.emit("warning", { message });
+    if (!this.#opened) {
+      this.#opened = true;
+      this.#committed = report.epoch;
+      await this.#delivery.open(report.watermarks, report.epoch);
+    }
+    for (const [epoch, outputs] of byEpoch(report)) this.#delivery.deliver(epoch, outputs);
+  }
+
+  #onConnected(channels: Parameters<Gateway["connect"]>[0], report: RecoveryReport): void {
+    this.#gateway.connect(channels, report.gatewayConsumed);
+    if (this.#waiters.length > 0) void this.#supervisor.request().catch(() => {}); // what they wait for began in the old generation
+  }
+
+  #onDisconnected(reason: Error, attempt: number): void {
+    this.#gateway.disconnect();
+    for (const { turns, ingested, rejected } of this.#counts) {
+      this.#before.turns += turns;
+      this.#before.ingested += ingested;
+      this.#before.rejected += rejected;
+    }
+    this.#counts = [];
+    this.#events.emit("restarted", { reason, attempt });
+  }
+
+  #onCommitted(notice: CommitNotice): void {
+    this.#committed = notice.epoch;
+    this.#inFlight = notice.inFlight;
+    this.#counts = notice.counts;
+    this.#delivery.deliver(notice.epoch, notice.outputs);
+    for (const [shard, consumed] of notice.gatewayConsumed.entries()) {
+      if (consumed !== undefined) this.#gateway.committed(shard, consumed);
+    }
+    this.#serveWaiters();
+  }
+
+  // --- waiting ------------------------------------------------------------------------------------------------------
+
+  /** N1 */
+  get #quiet(): boolean {
+    return this.#inFlight === 0 && this.#counts.length > 0 && this.#gateway.empty;
+  }
+
+  #until(met: () => boolean): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (met()) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({ met, resolve, reject }));
+  }
+
+  #serveWaiters(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) {
+      if (waiter.met()) waiter.resolve();
+      else this.#waiters.push(waiter);
+    }
+  }
+
+  // --- the end ------------------------------------------------------------------------------------------------------
+
+  async #stop(): Promise<void> {
+    if (this.#failure !== undefined) return; // it has ended already
+    const stopped = new HoldfastError("HF_STOPPED", "the application is stopping: it takes no more messages");
+    this.#gateway.closeDoor(stopped);
+    try {
+      await this.#supervisor.closeFeeds();
+      await atMost(drainMs, this.#drainAccepted());
+      await atMost(lastCommitMs, this.#commitLast());
+    } finally {
+      await this.#supervisor.stop();
+      await this.#delivery.close();
+      this.#end(stopped, undefined);
+    }
+  }
+
+  async #drainAccepted(): Promise<void> {
+    const epoch = await this.#supervisor.request();
+    await this.#until(() => this.#committed >= epoch && this.#quiet);
+  }
+
+  /** One commit for what was done, one for how far the sinks have come. */
+  async #commitLast(): Promise<void> {
+    await this.checkpoint();
+    await this.#delivery.acknowledge();
+    await this.checkpoint();
+  }
+
+  async #fail(error: Error): Promise<void> {
+    if (this.#failure !== undefined || this.#stopping !== undefined) return;
+    this.#failure = error;
+    await this.#supervisor.stop();
+    await this.#delivery.close().catch(() => {}); // the failure that came first is the one to report
+    this.#end(error, error);
+  }
+
+  #end(refusal: Error, failure: Error | undefined): void {
+    this.#gateway.close(refusal);
+    for (const { reject } of this.#waiters) reject(refusal);
+    this.#waiters = [];
+    if (failure === undefined) this.#ended.resolve();
+    else this.#ended.reject(failure);
+  }
+
+  /** @internal The application definition that runs. */
+  get definition(): AppDefinition {
+    return this.#app;
+  }
+}
+
+/** Recovered output, epoch by epoch. */
+function byEpoch({ outputs }: RecoveryReport): Map<number, Uint8Array[]> {
+  const epochs = new Map<number, Uint8Array[]>();
+  for (const { epoch, shard, output } of outputs) {
+    const list = epochs.get(epoch) ?? [];
+    list[shard] = output;
+    epochs.set(epoch, list);
+  }
+  return epochs;
+}
+
+/** Waits for a promise, but not for ever; what it would reject with after that is of no interest. */
+async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  promise.catch(() => {});
+  try {
+    await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,123 @@
+/** What an application module is made of. */
+import { HoldfastError } from "../base/errors.js";
+import { freezePlain } from "../codec/plain-data.js";
+import { AppDefinition, type AppOptions } from "../model/app.js";
+import { type EgressBinding, EgressDefinition } from "../model/egress.js";
+import { type AnyFunctionDefinition, FunctionDefinition, type FunctionOptions, type TypeToken } from "../model/function.js";
+import { checkIngressName, checkStateName, checkTypeName } from "../model/function-type.js";
+import { rejectsName } from "../model/ingress.js";
+import { checkSchema, type Schema, validate } from "../model/schema.js";
+import type { StateSpecs, ValueSpec } from "../model/state.js";
+
+/**
+ * Declares a function type. The message type is that of `receive`'s second parameter (or of the `message` schema).
+ *
+ * @param type `namespace/name`, at most 256 bytes; part of the stored data: renaming it loses its state
+ * @throws `HF_BAD_NAME`, `HF_BAD_SCHEMA`, `HF_BAD_VALUE` (an initial value that is not plain data), `HF_BAD_APP`
+ * @example
+ * const counter = defineFunction("shop/counter", {
+ *   state: { count: value(0) },
+ *   receive(ctx, message: { add: number }) {
+ *     ctx.state.count.update((n) => n + message.add);
+ *   },
+ * });
+ */
+export function defineFunction<M, S extends StateSpecs = Record<never, never>, R = never>(
+  type: string,
+  options: FunctionOptions<M, S, R>,
+): FunctionDefinition<M, S, R> {
+  checkTypeName(type, "function");
+  if (typeof options?.receive !== "function") {
+    throw new HoldfastError("HF_BAD_APP", `function ${type} has no receive(ctx, message)`);
+  }
+  for (const [name, spec] of Object.entries(options.state ?? {})) {
+    checkStateName(name, type);
+    if (spec?.kind !== "value") throw new HoldfastError("HF_BAD_APP", `state ${name} of ${type} was not made by value(…)`);
+    freezePlain(spec.initial, `initial value of ${type} ${name}`);
+  }
+  if (options.message !== undefined) checkSchema(options.message, `message of ${type}`);
+  return new FunctionDefinition(type, options);
+}
+
+/**
+ * Declares an egress: a typed name for results.
+ *
+ * @param name `namespace/name`, at most 256 bytes
+ * @param options `schema`: checked at every `ctx.emit`
+ * @throws `HF_BAD_NAME`, `HF_BAD_SCHEMA`
+ */
+export function defineEgress<T>(name: string, options: { readonly schema?: Schema<T> } = {}): EgressDefinition<T> {
+  checkTypeName(name, "egress");
+  if (options.schema !== undefined) checkSchema(options.schema, `egress ${name}`);
+  return new EgressDefinition<T>(name, options.schema);
+}
+
+/**
+ * Puts an application together. Its module's default export; every thread imports it.
+ *
+ * @throws `HF_BAD_APP` for duplicate names or parts that were not made by the `define…` functions, `HF_BAD_NAME`
+ */
+export function defineApp(options: AppOptions): AppDefinition {
+  const functions = options?.functions;
+  if (!Array.isArray(functions) || functions.length === 0) {
+    throw new HoldfastError("HF_BAD_APP", "defineApp needs functions: [ … ] with at least one function");
+  }
+  unique(functions, "function", (definition: AnyFunctionDefinition) => {
+    if (typeof definition?.at !== "function") throw notMadeBy("functions", "defineFunction");
+    return definition.type;
+  });
+  const ingresses = options.ingresses ?? [];
+  unique(ingresses, "ingress", (ingress) => {
+    if (typeof ingress?.open !== "function") throw notMadeBy("ingresses", "an ingress such as ndjsonIngress");
+    checkIngressName(ingress.name);
+    return ingress.name;
+  });
+  const egresses = new Map<string, { egress: EgressDefinition<never>; binding: EgressBinding | undefined }>();
+  for (const given of options.egresses ?? []) {
+    const binding = "open" in given ? given : undefined;
+    const egress = binding?.egress ?? (given as EgressDefinition<never>);
+    if (typeof egress?.name !== "string") throw notMadeBy("egresses", "defineEgress or a sink such as ndjsonEgress");
+    if (egresses.has(egress.name)) throw new HoldfastError("HF_BAD_APP", `egress ${egress.name} is given twice`);
+    egresses.set(egress.name, { egress, binding });
+  }
+  for (const { name, rejects } of ingresses) egresses.set(rejectsName(name), { egress: rejects.egress, binding: rejects });
+  if (options.name !== undefined && (typeof options.name !== "string" || options.name === "")) {
+    throw new HoldfastError("HF_BAD_APP", "the name of an application is a non-empty string");
+  }
+  return new AppDefinition(options.name, [...functions], [...ingresses], egresses);
+}
+
+/**
+ * Declares one persisted value with its initial value, or, without one, a value that is undefined at first.
+ *
+ * @param options `schema`: checked at every `set`
+ * @throws `HF_BAD_SCHEMA`, `HF_SCHEMA` when the initial value does not fit
+ */
+export function value<T>(initial: T, options?: { readonly schema?: Schema<T> }): ValueSpec<T>;
+export function value<T>(): ValueSpec<T | undefined>;
+export function value<T>(initial?: T, options: { readonly schema?: Schema<T> } = {}): ValueSpec<T | undefined> {
+  const { schema } = options;
+  if (schema !== undefined) {
+    checkSchema(schema, "state");
+    if (initial !== undefined) validate(schema, initial, "the initial value");
+  }
+  return { kind: "value", initial, schema: schema as Schema<T | undefined> | undefined };
+}
+
+/** Carries a type to a declaration: `reply: type<{ total: number }>()`. */
+export function type<T>(): TypeToken<T> {
+  return {};
+}
+
+function unique<T>(list: readonly T[], what: string, nameOf: (element: T) => string): void {
+  const seen = new Set<string>();
+  for (const element of list) {
+    const name = nameOf(element);
+    if (seen.has(name)) throw new HoldfastError("HF_BAD_APP", `${what} ${name} is given twice`);
+    seen.add(name);
+  }
+}
+
+function notMadeBy(list: string, maker: string): HoldfastError {
+  return new HoldfastError("HF_BAD_APP", `defineApp({ ${list} }) holds something that was not made by ${maker}`);
+}

@@ -1,0 +1,271 @@
+/**
+ * `app.send` and `app.ask`: the door for messages from outside.
+ *
+ * Owner and thread: main.
+ * Y1. Messages to an address enter in the order of the calls.
+ * Y2. A call over the byte limit waits in line; one over four times the limit is refused. Memory stays bounded.
+ * Y3. A reply is handed out once, after the commit that contains it.
+ */
+import { ByteWriter } from "../base/bytes.js";
+import { fromWire, HoldfastError, type WireError } from "../base/errors.js";
+import { askTimeoutMs } from "../base/limits.js";
+import { Queue } from "../base/queue.js";
+import type { Outbound } from "../channel/outbound.js";
+import { writeMessageHead } from "../codec/message-codec.js";
+import { PayloadCodec } from "../codec/payload-codec.js";
+import { copyPlain } from "../codec/plain-data.js";
+import { type AnyAddress, checkId } from "../model/address.js";
+import { childHi, childLo } from "../model/message-id.js";
+import { validate } from "../model/schema.js";
+import { hashId } from "../partition/hash.js";
+import { shardOfKeyGroup } from "../partition/key-groups.js";
+import type { FunctionEntry, Registry } from "../shard/registry.js";
+import { GatewaySession } from "./gateway-session.js";
+
+/** What an `ask` may say. */
+export interface AskOptions {
+  /** Milliseconds until the call rejects with `HF_ASK_TIMEOUT`. Default 30,000. The message stays accepted. */
+  readonly timeoutMs?: number;
+  /** Gives the call up; the message, once accepted, is applied all the same. */
+  readonly signal?: AbortSignal;
+}
+
+/** What the gateway needs of the supervisor. */
+export interface GatewayPorts {
+  ring(shard: number): void;
+  wantRoom(shard: number, wanted: boolean): void;
+}
+
+interface WaitingCall {
+  readonly bytes: number;
+  readonly enter: () => void;
+  readonly refuse: (error: Error) => void;
+}
+
+interface PendingAsk {
+  readonly resolve: (reply: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Gateway {
+  readonly #registry: Registry;
+  readonly #ports: GatewayPorts;
+  readonly #session: GatewaySession;
+  readonly #shards: number;
+  readonly #bytesMax: number;
+  readonly #codec = new PayloadCodec();
+  readonly #writer = new ByteWriter(1024);
+  readonly #waiting = new Queue<WaitingCall>();
+  #waitingBytes = 0;
+  readonly #asks = new Map<number, PendingAsk>();
+  readonly #rejecters = new Set<(error: Error) => void>();
+  #asked = 0;
+  #sessionNumber = 0;
+  #keyGroups = 0;
+  #flushing = false;
+  #closed: Error | undefined;
+  /** Called when a commit left nothing kept, for who drains. */
+  #connected = false;
+
+  constructor(registry: Registry, ports: GatewayPorts, shards: number, bytesMax: number) {
+    this.#registry = registry;
+    this.#ports = ports;
+    this.#shards = shards;
+    this.#bytesMax = bytesMax;
+    this.#session = new GatewaySession(shards);
+  }
+
+  /** True when every message that was accepted is committed. */
+  get empty(): boolean {
+    return this.#session.bytes === 0 && this.#waiting.length === 0;
+  }
+
+  /** Sends a message; resolves when it is durable. */
+  send(to: AnyAddress, message: unknown): Promise<void> {
+    return this.#accept(to, message, 0);
+  }
+
+  /** Sends a message and waits for the committed reply. */
+  ask(to: AnyAddress, message: unknown, options: AskOptions): Promise<unknown> {
+    const { timeoutMs = askTimeoutMs, signal } = options;
+    if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
+      return Promise.reject(new HoldfastError("HF_BAD_OPTIONS", `timeoutMs must be a positive number, not ${String(timeoutMs)}`));
+    }
+    if (signal?.aborted) return Promise.reject(aborted(to, signal));
+    const number = ++this.#asked;
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+        this.#asks.delete(number);
+      };
+      const fail = (error: Error): void => {
+        settle();
+        reject(error);
+      };
+      const abort = (): void => fail(aborted(to, signal as AbortSignal));
+      const timer = setTimeout(() => fail(timedOut(to, timeoutMs)), Math.min(timeoutMs, 2 ** 31 - 1));
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#asks.set(number, {
+        resolve: (reply) => {
+          settle();
+          resolve(reply);
+        },
+        reject: fail,
+      });
+      this.#accept(to, message, number).catch(fail);
+    });
+  }
+
+  /** A generation is recovered: its numbers. */
+  recovered(session: number, keyGroups: number): void {
+    this.#sessionNumber = session;
+    this.#keyGroups = keyGroups;
+  }
+
+  connect(channels: readonly Outbound[], consumed: readonly number[]): void {
+    for (const [shard, channel] of channels.entries()) this.#session.connect(shard, channel, consumed[shard]);
+    this.#connected = true;
+    this.#admit();
+    this.#flush();
+  }
+
+  disconnect(): void {
+    this.#connected = false;
+    this.#session.disconnect();
+  }
+
+  /** A committed epoch has consumed this much of a shard's lane. */
+  committed(shard: number, sequence: number): void {
+    this.#session.committed(shard, sequence);
+    this.#admit();
+  }
+
+  /** A shard has made room in the gateway's ring. */
+  room(): void {
+    this.#flush();
+  }
+
+  /** Y3 */
+  replied(session: number, number: number, failed: boolean, payload: Uint8Array): void {
+    if (session !== this.#sessionNumber) return; // asked by a process that is gone
+    const ask = this.#asks.get(number);
+    if (ask === undefined) return; // given up
+    const reply = this.#codec.decode(payload);
+    if (failed) ask.reject(fromWire(reply as WireError));
+    else ask.resolve(reply);
+  }
+
+  /** Rejects everything that is not settled, and every later call. */
+  close(error: Error): void {
+    this.#closed = error;
+    for (const ask of [...this.#asks.values()]) ask.reject(error);
+    for (let call = this.#waiting.shift(); call !== undefined; call = this.#waiting.shift()) call.refuse(error);
+    for (const reject of this.#rejecters) reject(error);
+    this.#rejecters.clear();
+  }
+
+  /** Refuses later calls; what was accepted goes on. */
+  closeDoor(error: Error): void {
+    this.#closed = error;
+  }
+
+  #accept(to: AnyAddress, message: unknown, askNumber: number): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      if (this.#closed !== undefined) throw this.#closed;
+      const { entry, id } = this.#target(to);
+      const { schema } = { schema: entry.definition.options.message };
+      const checked = schema === undefined ? message : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${id}`);
+      const payload = this.#codec.encode(copyPlain(checked, "message")).slice();
+      this.#rejecters.add(reject);
+      const enter = (): void => {
+        const accepted = (): void => {
+          this.#rejecters.delete(reject);
+          resolve();
+        };
+        this.#enter(entry, id, payload, askNumber, accepted);
+      };
+      this.#queue(payload.length, enter, (error) => {
+        this.#rejecters.delete(reject);
+        reject(error);
+      });
+    });
+  }
+
+  #target(to: AnyAddress): { entry: FunctionEntry; id: string } {
+    const entry = this.#registry.byName.get(to?.type);
+    if (entry === undefined) {
+      throw new HoldfastError("HF_UNKNOWN_FUNCTION", `the application defines no function "${String(to?.type)}": add it to defineApp({ functions })`);
+    }
+    checkId(entry.type, to.id);
+    return { entry, id: to.id };
+  }
+
+  /** Y1, Y2 */
+  #queue(bytes: number, enter: () => void, refuse: (error: Error) => void): void {
+    if (this.#waiting.length === 0 && this.#session.bytes < this.#bytesMax) {
+      enter();
+      return;
+    }
+    if (this.#waitingBytes + bytes > 4 * this.#bytesMax) {
+      refuse(new HoldfastError("HF_OVERLOAD", "too many messages wait to be accepted: await app.send before sending more"));
+      return;
+    }
+    this.#waitingBytes += bytes;
+    this.#waiting.push({ bytes, enter, refuse });
+  }
+
+  /** Lets waiting calls in below half of the limit. */
+  #admit(): void {
+    if (this.#waiting.length === 0 || this.#session.bytes > this.#bytesMax / 2) return;
+    for (let call = this.#waiting.peek(); call !== undefined && this.#session.bytes < this.#bytesMax; call = this.#waiting.peek()) {
+      this.#waiting.shift();
+      this.#waitingBytes -= call.bytes;
+      call.enter();
+    }
+  }
+
+  #enter(entry: FunctionEntry, id: string, payload: Uint8Array, askNumber: number, accepted: () => void): void {
+    const shard = shardOfKeyGroup(hashId(id) % this.#keyGroups, this.#keyGroups, this.#shards);
+    const sequence = this.#session.nextSequence(shard);
+    const lo = childLo(hashId(`gateway ${this.#sessionNumber} ${shard}`), sequence);
+    const writer = this.#writer;
+    writer.reset();
+    const askSession = askNumber === 0 ? 0 : this.#sessionNumber;
+    writeMessageHead(writer, entry.code, id, childHi(this.#sessionNumber, lo, sequence), lo, 0, "", askSession, askNumber, sequence);
+    writer.bytes(payload);
+    this.#session.add(shard, writer.take(), accepted);
+    this.#scheduleFlush();
+  }
+
+  /** One publish and one doorbell for all calls of an event-loop turn. */
+  #scheduleFlush(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (!this.#connected) return;
+    for (let shard = 0; shard < this.#shards; shard++) {
+      let moved = this.#session.flush(shard);
+      const wanted = this.#session.wantsRoom(shard);
+      this.#ports.wantRoom(shard, wanted);
+      if (wanted) moved = this.#session.flush(shard) || moved; // room made before the word was set
+      if (moved) this.#ports.ring(shard);
+    }
+  }
+}
+
+function timedOut(to: AnyAddress, timeoutMs: number): HoldfastError {
+  const address = `${to.type}@${to.id}`;
+  return new HoldfastError("HF_ASK_TIMEOUT", `${address} did not reply within ${timeoutMs} ms; the message itself stays accepted`, { address });
+}
+
+function aborted(to: AnyAddress, signal: AbortSignal): HoldfastError {
+  const address = `${to?.type}@${to?.id}`;
+  return new HoldfastError("HF_ASK_ABORTED", `the ask to ${address} was given up by its caller`, { address, cause: signal.reason });
+}

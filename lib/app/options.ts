@@ -1,0 +1,149 @@
+/** Start options: checked and completed once; below, every field is there. */
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { resolve } from "node:path";
+import { HoldfastError } from "../base/errors.js";
+import {
+  admissionBytesMax,
+  epochIdleIntervalMs,
+  gatewayBytesMax,
+  keyGroupsDefault,
+  keyGroupsMax,
+  mergeIntervalMs,
+  overloadBytesMax,
+  residentInstancesMax,
+  shardsMax,
+  turnAttemptsMax,
+  turnRetryBaseMs,
+  turnTimeoutMs,
+  watchdogTimeoutMs,
+} from "../base/limits.js";
+import type { ShardLimits } from "../shard/ports.js";
+import type { GenerationOptions } from "../snapshot/storage.js";
+import { defaultShards } from "../supervisor/supervisor.js";
+
+/** How often the application commits. */
+export interface CheckpointOptions {
+  /**
+   * A fixed interval between commits of busy shards, in milliseconds (1 to 60,000). Default: adaptive, from 2 to 100 ms,
+   * so that commits take at most 3 % of a core. Idle shards with a caller waiting commit at once in either case.
+   */
+  readonly intervalMs?: number;
+  /** The interval when the shards are idle and nobody waits, in milliseconds. Default 100. */
+  readonly idleIntervalMs?: number;
+}
+
+/** What `start` takes. */
+export interface StartOptions {
+  /** The directory that holds everything durable. Made when it does not exist. One process owns it at a time. */
+  readonly dataDir: string;
+  /**
+   * Worker threads with a part of the addresses each, 1 to 64. Default: what the directory was last used with, or one
+   * per core. May differ from run to run: the state is dealt anew.
+   */
+  readonly shards?: number;
+  readonly checkpoint?: CheckpointOptions;
+  /** Number of key groups of a new data directory, 1 to 32,768. Default 128; never changes afterwards. */
+  readonly keyGroups?: number;
+  /** Attempts of a turn that throws before its address is parked, 1 to 100. Default 3. */
+  readonly turnAttempts?: number;
+  /** Pause before the second attempt, in milliseconds; it doubles. Default 10. */
+  readonly turnRetryMs?: number;
+  /** Time an asynchronous turn may take, in milliseconds. Default 60,000. */
+  readonly turnTimeoutMs?: number;
+  /** Time a synchronous turn may hold its thread before the thread is replaced, in milliseconds. Default 30,000. */
+  readonly watchdogMs?: number;
+  /** Addresses one shard keeps in memory; idle clean ones above are evicted and read again on use. Default 1,000,000. */
+  readonly residentMax?: number;
+}
+
+/** Start options, complete. */
+export interface ResolvedOptions {
+  readonly moduleUrl: string;
+  readonly dataDir: string;
+  readonly shards: number;
+  readonly keyGroups: number;
+  readonly limits: ShardLimits;
+  readonly generation: GenerationOptions;
+  readonly watchdogTimeoutMs: number;
+  readonly gatewayBytesMax: number;
+}
+
+const known: ReadonlySet<string> = new Set([
+  "dataDir",
+  "shards",
+  "checkpoint",
+  "keyGroups",
+  "turnAttempts",
+  "turnRetryMs",
+  "turnTimeoutMs",
+  "watchdogMs",
+  "residentMax",
+] satisfies (keyof StartOptions)[]);
+const knownCheckpoint: ReadonlySet<string> = new Set(["intervalMs", "idleIntervalMs"] satisfies (keyof CheckpointOptions)[]);
+
+/** @throws `HF_BAD_OPTIONS` naming the option and what it may be. */
+export function resolveOptions(module: URL | string, options: StartOptions): ResolvedOptions {
+  if (typeof options !== "object" || options === null) throw bad("start needs options: { dataDir: … }");
+  checkKeys(options, known, "");
+  const { dataDir, checkpoint = {} } = options;
+  if (typeof dataDir !== "string" || dataDir === "") throw bad('dataDir must be the path of a directory, such as "./data"');
+  checkKeys(checkpoint, knownCheckpoint, "checkpoint.");
+  const directory = resolve(dataDir);
+  return {
+    moduleUrl: moduleUrlOf(module),
+    dataDir: directory,
+    shards: options.shards === undefined ? Math.min(defaultShards(directory), shardsMax) : integer(options.shards, "shards", 1, shardsMax),
+    keyGroups: integer(options.keyGroups ?? keyGroupsDefault, "keyGroups", 1, keyGroupsMax),
+    limits: {
+      residentInstancesMax: integer(options.residentMax ?? residentInstancesMax, "residentMax", 1, 2 ** 31),
+      admissionBytesMax,
+      overloadBytesMax,
+      turnAttemptsMax: integer(options.turnAttempts ?? turnAttemptsMax, "turnAttempts", 1, 100),
+      turnRetryBaseMs: milliseconds(options.turnRetryMs ?? turnRetryBaseMs, "turnRetryMs", 0),
+      turnTimeoutMs: milliseconds(options.turnTimeoutMs ?? turnTimeoutMs, "turnTimeoutMs", 1),
+    },
+    generation: {
+      pace: {
+        intervalMs: checkpoint.intervalMs === undefined ? undefined : milliseconds(checkpoint.intervalMs, "checkpoint.intervalMs", 1, 60_000),
+        idleIntervalMs: milliseconds(checkpoint.idleIntervalMs ?? epochIdleIntervalMs, "checkpoint.idleIntervalMs", 1, 60_000),
+      },
+      mergeIntervalMs,
+    },
+    watchdogTimeoutMs: milliseconds(options.watchdogMs ?? watchdogTimeoutMs, "watchdogMs", 100),
+    gatewayBytesMax,
+  };
+}
+
+function moduleUrlOf(module: URL | string): string {
+  if (module instanceof URL) {
+    if (module.protocol !== "file:") throw bad(`the application module must be a file: URL, not ${module.protocol}`);
+    return module.href;
+  }
+  if (typeof module !== "string" || module === "") throw bad("start needs the URL of the application module: new URL(\"./app.js\", import.meta.url)");
+  return module.startsWith("file:") ? pathToFileURL(fileURLToPath(module)).href : pathToFileURL(resolve(module)).href;
+}
+
+function checkKeys(given: object, allowed: ReadonlySet<string>, prefix: string): void {
+  for (const key of Object.keys(given)) {
+    if (allowed.has(key)) continue;
+    throw bad(`there is no option ${prefix}${key}; the options are ${[...allowed].map((name) => prefix + name).join(", ")}`);
+  }
+}
+
+function integer(given: unknown, name: string, min: number, max: number): number {
+  if (typeof given !== "number" || !Number.isInteger(given) || given < min || given > max) {
+    throw bad(`${name} must be a whole number from ${min} to ${max}, not ${String(given)}`);
+  }
+  return given;
+}
+
+function milliseconds(given: unknown, name: string, min: number, max = 2 ** 31 - 1): number {
+  if (typeof given !== "number" || !(given >= min) || given > max) {
+    throw bad(`${name} must be milliseconds from ${min} to ${max}, not ${String(given)}`);
+  }
+  return given;
+}
+
+function bad(message: string): HoldfastError {
+  return new HoldfastError("HF_BAD_OPTIONS", message);
+}

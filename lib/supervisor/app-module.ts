@@ -1,0 +1,67 @@
+/**
+ * Loading an application module, in main and in every shard thread.
+ *
+ * A TypeScript module needs tsx to be registered before the first import of it in the thread: a failed import is cached.
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { HoldfastError } from "../base/errors.js";
+import { AppDefinition } from "../model/app.js";
+
+/**
+ * Imports the module and returns its default export.
+ *
+ * @throws `HF_BAD_MODULE` saying what is wrong with the module and how to mend it.
+ */
+export async function loadApp(moduleUrl: string): Promise<AppDefinition> {
+  const path = fileURLToPath(moduleUrl);
+  if (!existsSync(path)) throw new HoldfastError("HF_BAD_MODULE", `there is no application module ${path}`);
+  if (/\.[mc]?tsx?$/.test(path)) await registerTypeScript(path);
+  let module: { readonly default?: unknown };
+  try {
+    module = await import(moduleUrl);
+  } catch (error) {
+    if (error instanceof HoldfastError) throw error; // thrown by defineApp and its like: it says more than we could
+    const said = error instanceof Error ? error.message : String(error);
+    throw new HoldfastError("HF_BAD_MODULE", `the application module ${path} cannot be loaded: ${said}`, { cause: error });
+  }
+  const app = interop(module.default);
+  if (!AppDefinition.is(app)) {
+    const found = module.default === undefined ? "has no default export" : "has a default export that is not an application";
+    throw new HoldfastError("HF_BAD_MODULE", `the application module ${path} ${found}: write "export default defineApp({ … })"`);
+  }
+  return app;
+}
+
+/** A module compiled to CommonJS arrives with its default export wrapped once more. */
+function interop(exported: unknown): unknown {
+  const inner = (exported as { readonly default?: unknown } | null | undefined)?.default;
+  return inner === undefined || AppDefinition.is(exported) ? exported : inner;
+}
+
+let registered = false;
+
+async function registerTypeScript(path: string): Promise<void> {
+  if (registered) return;
+  const tsx = findTsx(path);
+  if (tsx !== undefined) {
+    const { register } = (await import(tsx)) as { register(): unknown };
+    register();
+  } else if (!(process.features as { readonly typescript?: unknown }).typescript) {
+    throw new HoldfastError("HF_BAD_MODULE", `${path} is TypeScript and this Node does not run it: npm install tsx, or compile it`);
+  }
+  registered = true;
+}
+
+/** tsx as the application has it, or as we do. */
+function findTsx(path: string): string | undefined {
+  for (const from of [pathToFileURL(path).href, import.meta.url]) {
+    try {
+      return pathToFileURL(createRequire(from).resolve("tsx/esm/api")).href;
+    } catch {
+      // not installed there
+    }
+  }
+  return undefined;
+}

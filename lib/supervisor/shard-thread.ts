@@ -1,0 +1,154 @@
+/**
+ * Entry of a shard's worker thread: builds one shard from its worker data, drives it, tells main when it fails.
+ *
+ * A compiled file, so that it starts on every supported Node; the application module is loaded from here.
+ */
+import { type MessagePort, workerData } from "node:worker_threads";
+import { systemClock } from "../base/clock.js";
+import { toWire } from "../base/errors.js";
+import { invariant } from "../base/invariant.js";
+import { ControlWords } from "../channel/control-words.js";
+import { Doorbell } from "../channel/doorbell.js";
+import { Inbound } from "../channel/inbound.js";
+import { Outbound } from "../channel/outbound.js";
+import { RingConsumer } from "../ring/ring-consumer.js";
+import { RingProducer } from "../ring/ring-producer.js";
+import type { ShardEvent } from "../shard/ports.js";
+import { Shard } from "../shard/shard.js";
+import { Capture } from "../snapshot/capture.js";
+import type { Delta } from "../snapshot/delta.js";
+import { unpackRestored } from "../snapshot/restored.js";
+import type { BaseReader } from "../store/base.js";
+import { openBaseReader } from "../store/lmdb-base.js";
+import { gatewaySender } from "../store/row-key.js";
+import { loadApp } from "./app-module.js";
+import { expose } from "./control-plane.js";
+import { StepLoop } from "./step-loop.js";
+import { type ShardThreadData, type ShardToMain, shardGate, type ToStorage } from "./thread-protocol.js";
+
+/** The calls main makes. */
+export type ShardControl = {
+  /** Loads the application and starts the loop. */
+  start(): Promise<void>;
+  closeFeeds(): void;
+  /** Ends the loop and lets go of the base; the thread then ends by itself. */
+  close(): void;
+};
+
+class ShardThread {
+  readonly #data: ShardThreadData;
+  readonly #control: ControlWords;
+  #shard: Shard | undefined;
+  #base: BaseReader | undefined;
+  #loop: StepLoop | undefined;
+
+  constructor(data: ShardThreadData) {
+    this.#data = data;
+    this.#control = new ControlWords(data.control, data.shards);
+  }
+
+  async start(): Promise<void> {
+    const { index } = this.#data;
+    const app = await loadApp(this.#data.moduleUrl);
+    this.#base = openBaseReader(this.#data.basePath, { gate: { words: new Int32Array(this.#data.gates), index: shardGate(index) } });
+    const shard = this.#build(app, this.#base);
+    this.#shard = shard;
+    const bell = new Doorbell(this.#control.words, this.#control.parkedIndex(index));
+    const control = this.#control;
+    this.#loop = new StepLoop(
+      {
+        step: () => shard.step(),
+        mayWork: () => {
+          control.setRoomWanted(index, shard.wantsRoom);
+          return shard.mayWork();
+        },
+        dueIn: () => shard.dueIn(),
+        beat: () => control.beat(index),
+        sleeps: (asleep) => control.setIdle(index, asleep),
+      },
+      bell,
+      (error) => this.#fail(error),
+    );
+    for (const port of this.#bellPorts) port.on("message", () => this.#loop?.wake());
+    this.#loop.wake();
+  }
+
+  closeFeeds(): void {
+    this.#shard?.closeFeeds();
+  }
+
+  close(): void {
+    this.#loop?.end();
+    this.#shard?.closeFeeds();
+    this.#base?.close();
+    for (const port of this.#bellPorts) port.close();
+    setImmediate(() => this.#data.controlPort.close()); // after the answer to this call
+  }
+
+  /** The ports on which this shard is rung. */
+  get #bellPorts(): MessagePort[] {
+    const { mainPort, storagePort, shardPorts } = this.#data;
+    return [mainPort, storagePort, ...shardPorts.filter((port) => port !== undefined)];
+  }
+
+  #build(app: ConstructorParameters<typeof Shard>[0]["app"], base: BaseReader): Shard {
+    const data = this.#data;
+    const control = this.#control;
+    const inbound = data.inboundRings.map((ring) => ring && new Inbound(new RingConsumer(ring)));
+    const outbound = data.outboundRings.map((ring) => ring && new Outbound(new RingProducer(ring)));
+    const gateway = new Inbound(new RingConsumer(data.gatewayRing));
+    const capture = new Capture(data, { clock: systemClock, control, inbound, handOver: (delta) => this.#handOver(delta) });
+    const bells = data.shardPorts.map((port, shard) => port && new Doorbell(control.words, control.parkedIndex(shard), port));
+    const storageBell = new Doorbell(control.words, control.storageParkedIndex, data.storagePort);
+    return new Shard(
+      { ...data, app },
+      {
+        clock: systemClock,
+        control,
+        inbound,
+        outbound,
+        gateway,
+        base,
+        capture,
+        wakeShard: (shard) => bells[shard]?.ringIfParked(),
+        wakeStorage: () => storageBell.ringIfParked(),
+        wakeForRoom: (from) => {
+          if (from === gatewaySender) {
+            if (control.gatewayRoomWanted(data.index)) this.#tell({ kind: "room" });
+          } else if (control.roomWanted(from)) bells[from]?.ringIfParked();
+        },
+        wakeSelf: () => this.#loop?.wake(),
+        report: (event) => this.#report(event),
+      },
+      unpackRestored(data.restored),
+    );
+  }
+
+  #handOver(delta: Delta): void {
+    const message: ToStorage = { kind: "delta", delta };
+    this.#data.storagePort.postMessage(message, [delta.rows.buffer as ArrayBuffer, delta.output.buffer as ArrayBuffer]);
+  }
+
+  #report(event: ShardEvent): void {
+    this.#tell({ ...event, error: toWire(event.error) });
+  }
+
+  #tell(message: ShardToMain): void {
+    this.#data.mainPort.postMessage(message);
+  }
+
+  /** The shard cannot go on: main decides what follows. */
+  #fail(error: unknown): void {
+    this.#tell({ kind: "failed", error: toWire(error) });
+  }
+}
+
+const data = workerData as ShardThreadData;
+invariant(data.controlPort !== undefined, "a shard thread is started by the supervisor");
+const thread = new ShardThread(data);
+const api: ShardControl = {
+  start: () => thread.start(),
+  closeFeeds: () => thread.closeFeeds(),
+  close: () => thread.close(),
+};
+expose(api, data.controlPort as MessagePort);

@@ -1,0 +1,111 @@
+/**
+ * One shard thread as main sees it.
+ *
+ * Owner and thread: the supervisor, main.
+ * W1. Its end is reported once, with the reason that is known best: what the shard said, what Node said, the exit code.
+ * W2. It is terminated only outside lmdb: its gate is closed first (a thread terminated inside aborts the process).
+ */
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { fromWire, HoldfastError } from "../base/errors.js";
+import { closeGate, type Gate } from "../store/lmdb-base.js";
+import { Remote } from "./control-plane.js";
+import type { ShardControl } from "./shard-thread.js";
+import type { ShardThreadData, ShardToMain } from "./thread-protocol.js";
+
+/** How long a terminating thread may stay inside lmdb. */
+const gateTimeoutMs = 1_000;
+
+export interface ShardWorkerEvents {
+  message(message: Exclude<ShardToMain, { readonly kind: "failed" }>): void;
+  /** The thread is gone or of no use any more (W1). */
+  ended(reason: Error): void;
+}
+
+export class ShardWorker {
+  readonly control: Remote<ShardControl>;
+  readonly port: MessagePort;
+  readonly #worker: Worker;
+  readonly #gate: Gate;
+  readonly #exited: Promise<void>;
+  #ended = false;
+  readonly #events: ShardWorkerEvents;
+
+  constructor(
+    entry: URL,
+    index: number,
+    data: Omit<ShardThreadData, "mainPort" | "controlPort">,
+    ports: readonly MessagePort[],
+    gate: Gate,
+    events: ShardWorkerEvents,
+  ) {
+    this.#events = events;
+    this.#gate = gate;
+    const main = new MessageChannel();
+    const control = new MessageChannel();
+    const workerData: ShardThreadData = { ...data, mainPort: main.port2, controlPort: control.port2 };
+    this.#worker = new Worker(entry, {
+      name: `holdfast shard ${index}`,
+      workerData,
+      transferList: [main.port2, control.port2, ...ports],
+    });
+    this.port = main.port1;
+    this.port.on("message", (message: ShardToMain) => {
+      if (message.kind === "failed") this.#end(fromWire(message.error));
+      else events.message(message);
+    });
+    this.port.unref(); // the worker itself keeps the process alive
+    const ended = this.#watch(index);
+    this.control = new Remote(control.port1, ended);
+    control.port1.unref();
+    this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
+  }
+
+  /** Ends the thread from outside (W2). */
+  async terminate(): Promise<void> {
+    this.#ended = true;
+    closeGate(this.#gate, gateTimeoutMs);
+    await this.#worker.terminate();
+    this.port.close();
+  }
+
+  /** Lets the thread end by itself, after its loop has. */
+  async close(): Promise<void> {
+    this.#ended = true;
+    try {
+      await this.control.call("close");
+      await Promise.race([this.#exited, new Promise((resolve) => setTimeout(resolve, gateTimeoutMs).unref())]);
+    } finally {
+      await this.terminate();
+    }
+  }
+
+  /** Reports a thread that hangs as ended. */
+  giveUp(reason: Error): void {
+    this.#end(reason);
+  }
+
+  #watch(index: number): Promise<never> {
+    const ended = new Promise<never>((_, reject) => {
+      this.#worker.once("error", (error) => {
+        const reason = new HoldfastError("HF_WORKER_FAILED", `shard ${index}: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        });
+        reject(reason);
+        this.#end(reason);
+      });
+      this.#worker.once("exit", (code) => {
+        const reason = new HoldfastError("HF_WORKER_FAILED", `shard ${index}: its thread exited with code ${code}`);
+        reject(reason);
+        this.#end(reason);
+      });
+    });
+    ended.catch(() => {}); // it is looked at by calls, of which there may be none
+    return ended;
+  }
+
+  #end(reason: Error): void {
+    if (this.#ended) return; // W1
+    this.#ended = true;
+    this.#events.ended(reason);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Drives something that works in steps on a thread with an event loop: steps while there is work, yields to the event
+ * loop often, parks when there is none, and is woken by doorbells, timers and its own thread.
+ *
+ * P1. Before it sleeps it sets the parked word and then looks once more at everything it may be woken for; who wakes it
+ *     stores first and then looks at the parked word. So no wake-up is lost.
+ */
+import { idleStepsMax, yieldEveryMs } from "../base/limits.js";
+import type { Doorbell } from "../channel/doorbell.js";
+
+/** What is driven. */
+export interface Stepped {
+  /** One step; the amount of work it did. */
+  step(): number;
+  /** Called with the parked word set: true when there is something to do after all. */
+  mayWork(): boolean;
+  /** Milliseconds until it must be stepped even if nothing happens. */
+  dueIn(): number | undefined;
+  /** The loop is alive. */
+  beat(): void;
+  /** It falls asleep, or wakes up. */
+  sleeps(asleep: boolean): void;
+}
+
+export class StepLoop {
+  readonly #stepped: Stepped;
+  readonly #bell: Doorbell;
+  readonly #failed: (error: unknown) => void;
+  #scheduled = false;
+  #asleep = false;
+  #ended = false;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #run = (): void => this.#turn();
+
+  constructor(stepped: Stepped, bell: Doorbell, failed: (error: unknown) => void) {
+    this.#stepped = stepped;
+    this.#bell = bell;
+    this.#failed = failed;
+  }
+
+  /** Something may have happened: makes sure that a step follows. Call it from the loop's own thread. */
+  wake(): void {
+    if (this.#scheduled || this.#ended) return;
+    this.#scheduled = true;
+    setImmediate(this.#run);
+  }
+
+  end(): void {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+  }
+
+  #turn(): void {
+    this.#scheduled = false;
+    if (this.#ended) return;
+    try {
+      this.#unpark();
+      if (this.#stepUntilYield()) this.wake();
+      else this.#park();
+    } catch (error) {
+      this.end();
+      this.#failed(error);
+    }
+  }
+
+  /** True when there may be more work. */
+  #stepUntilYield(): boolean {
+    const until = performance.now() + yieldEveryMs;
+    let idle = 0;
+    do {
+      idle = this.#stepped.step() > 0 ? 0 : idle + 1;
+    } while (idle < idleStepsMax && performance.now() < until);
+    this.#stepped.beat();
+    return idle === 0;
+  }
+
+  #park(): void {
+    this.#bell.park(); // P1
+    this.#asleep = true;
+    this.#stepped.sleeps(true);
+    if (this.#stepped.mayWork()) {
+      this.wake();
+      return;
+    }
+    const dueIn = this.#stepped.dueIn();
+    if (dueIn !== undefined) this.#timer = setTimeout(this.#run, Math.min(dueIn, 2 ** 31 - 1));
+  }
+
+  #unpark(): void {
+    if (!this.#asleep) return;
+    this.#asleep = false;
+    clearTimeout(this.#timer);
+    this.#bell.unpark();
+    this.#stepped.sleeps(false);
+  }
+}

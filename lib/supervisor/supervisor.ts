@@ -1,0 +1,394 @@
+/**
+ * Owner of the threads: brings a data directory up, replaces all shards when one dies, takes everything down.
+ *
+ *     new ── start ──▶ running ◀──▶ restarting         every state ──▶ failed
+ *                         └── stop ──▶ stopping ──▶ stopped
+ *
+ * Thread: main.
+ * U1. At most one generation is up. A new one begins after every thread of the old one is gone and storage has ended it.
+ * U2. Any end of a shard thread outside `stop` restarts all shards from the last commit, with growing pauses, at most
+ *     `restartsMax` times in `restartWindowMs`; errors that a restart cannot mend fail at once.
+ * U3. The storage thread is never replaced: when it dies the application has failed.
+ */
+import { availableParallelism } from "node:os";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { type ErrorCode, fromWire, HoldfastError, isHoldfastError } from "../base/errors.js";
+import { invariant } from "../base/invariant.js";
+import {
+  restartBackoffBaseMs,
+  restartBackoffMaxMs,
+  restartsMax,
+  restartWindowMs,
+  ringBytesDefault,
+} from "../base/limits.js";
+import { ControlWords } from "../channel/control-words.js";
+import { Doorbell } from "../channel/doorbell.js";
+import { Outbound } from "../channel/outbound.js";
+import { acquireLock, type Lock } from "../log/lock.js";
+import { NodeDisk } from "../log/node-disk.js";
+import { allocateRing } from "../ring/ring-memory.js";
+import { RingProducer } from "../ring/ring-producer.js";
+import type { ShardLimits } from "../shard/ports.js";
+import type { CommitNotice } from "../snapshot/coordinator.js";
+import type { RecoveryConfig } from "../snapshot/recovery.js";
+import { type GenerationOptions, shardsOf } from "../snapshot/storage.js";
+import { closeGate } from "../store/lmdb-base.js";
+import { Remote } from "./control-plane.js";
+import { ShardWorker } from "./shard-worker.js";
+import type { RecoveryReport, StorageControl } from "./storage-thread.js";
+import { type ShardToMain, shardGate, type StorageThreadData, type StorageToMain, storageGate } from "./thread-protocol.js";
+import { Watchdog } from "./watchdog.js";
+
+export interface SupervisorConfig {
+  readonly moduleUrl: string;
+  readonly recovery: Omit<RecoveryConfig, "session">;
+  readonly limits: ShardLimits;
+  readonly generation: GenerationOptions;
+  readonly watchdogTimeoutMs: number;
+}
+
+/** What the floor above does with what happens. */
+export interface SupervisorEvents {
+  /** A generation was recovered; nothing runs yet. */
+  recovered(report: RecoveryReport): void | Promise<void>;
+  /** Its shards run; these are the gateway's channels to them. */
+  connected(channels: readonly Outbound[], report: RecoveryReport): void;
+  /** Its shards are gone. */
+  disconnected(reason: Error, attempt: number): void;
+  committed(notice: CommitNotice): void;
+  shardSaid(shard: number, message: Exclude<ShardToMain, { readonly kind: "failed" }>): void;
+  failed(error: Error): void;
+}
+
+/** Everything that lives as long as one generation. */
+interface Generation {
+  readonly control: ControlWords;
+  readonly workers: readonly ShardWorker[];
+  readonly bells: readonly Doorbell[];
+  readonly watchdog: Watchdog;
+}
+
+type State = "new" | "running" | "restarting" | "stopping" | "stopped" | "failed";
+
+/** Errors that come again however often the shards are restarted. */
+const lasting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "HF_BAD_MODULE",
+  "HF_BAD_APP",
+  "HF_BAD_NAME",
+  "HF_BAD_OPTIONS",
+  "HF_BAD_SCHEMA",
+  "HF_BAD_RECORD",
+  "HF_INGRESS_FAILED",
+  "HF_OVERLOAD",
+  "HF_FENCED",
+  "HF_OTHER_APP",
+  "HF_FORMAT",
+  "HF_LOG_DAMAGED",
+  "HF_STATE_DAMAGED",
+]);
+
+export class Supervisor {
+  readonly #config: SupervisorConfig;
+  readonly #events: SupervisorEvents;
+  readonly #gates: SharedArrayBuffer;
+  #state: State = "new";
+  #lock: Lock | undefined;
+  #storageWorker: Worker | undefined;
+  #storage: Remote<StorageControl> | undefined;
+  #session: number | undefined;
+  #generation: Generation | undefined;
+  #restarts: number[] = [];
+  #restarting: Promise<void> | undefined;
+  /** Restarts since the start. */
+  restartCount = 0;
+  readonly #atExit = (): void => this.#closeGates();
+
+  constructor(config: SupervisorConfig, events: SupervisorEvents) {
+    this.#config = config;
+    this.#events = events;
+    this.#gates = new SharedArrayBuffer((config.recovery.shards + 1) * Int32Array.BYTES_PER_ELEMENT);
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Locks the data directory, recovers it and starts the shards. */
+  async start(): Promise<void> {
+    invariant(this.#state === "new", "a supervisor starts once");
+    try {
+      this.#lock = await acquireLock(this.#config.recovery.dataDir);
+      process.once("exit", this.#atExit);
+      this.#startStorage();
+      await this.#bringUp();
+      this.#state = "running";
+    } catch (error) {
+      this.#state = "failed";
+      await this.#takeDown();
+      throw error;
+    }
+  }
+
+  /** Wakes a shard for what the gateway put into its ring. */
+  ring(shard: number): void {
+    this.#generation?.bells[shard].ringIfParked();
+  }
+
+  /** The gateway's rings have no room for what it has for a shard: it wants to be told when there is some. */
+  wantRoom(shard: number, wanted: boolean): void {
+    this.#generation?.control.setGatewayRoomWanted(shard, wanted);
+  }
+
+  /** Raises or releases a reason for backpressure. */
+  press(bit: number, raised: boolean): void {
+    const generation = this.#generation;
+    if (generation === undefined) return;
+    if (raised) generation.control.raisePressure(bit);
+    else {
+      generation.control.releasePressure(bit);
+      for (const bell of generation.bells) bell.ringIfParked();
+    }
+  }
+
+  /** Asks for an epoch that begins after this call, and returns it; waits for a restart to be over. */
+  async request(): Promise<number> {
+    await this.#restarting;
+    if (this.#storage === undefined) throw new HoldfastError("HF_STOPPED", "the application has ended");
+    return this.#storage.call("request");
+  }
+
+  async acknowledge(egressCode: number, epoch: number, position: Uint8Array): Promise<void> {
+    await this.#storage?.call("acknowledge", egressCode, epoch, position);
+  }
+
+  /** No shard takes any more from its ingresses. */
+  async closeFeeds(): Promise<void> {
+    await this.#restarting;
+    if (this.#state !== "running") return;
+    this.#state = "stopping";
+    await Promise.all((this.#generation?.workers ?? []).map((worker) => worker.control.call("closeFeeds")));
+  }
+
+  /** Ends everything; what is not committed by now is done again at the next start. */
+  async stop(): Promise<void> {
+    if (this.#state === "stopped") return;
+    await this.#restarting;
+    this.#state = this.#state === "failed" ? "failed" : "stopping";
+    await this.#takeDown();
+    if (this.#state === "stopping") this.#state = "stopped";
+  }
+
+  // --- up -----------------------------------------------------------------------------------------------------------
+
+  #startStorage(): void {
+    const control = new MessageChannel();
+    const main = new MessageChannel();
+    const workerData: StorageThreadData = { gates: this.#gates, controlPort: control.port2, mainPort: main.port2 };
+    const worker = new Worker(new URL("./storage-thread.js", import.meta.url), {
+      name: "holdfast storage",
+      workerData,
+      transferList: [control.port2, main.port2],
+    });
+    const ended = new Promise<never>((_, reject) => {
+      const end = (error: unknown): void => {
+        const reason = new HoldfastError("HF_STORAGE_FAILED", "the storage thread ended", { cause: error });
+        reject(reason);
+        this.#fail(reason); // U3
+      };
+      worker.once("error", end);
+      worker.once("exit", (code) => end(new Error(`exit code ${code}`)));
+    });
+    ended.catch(() => {});
+    main.port1.on("message", (message: StorageToMain) => this.#storageSaid(message));
+    main.port1.unref();
+    control.port1.unref();
+    this.#storageWorker = worker;
+    this.#storage = new Remote(control.port1, ended);
+  }
+
+  async #bringUp(): Promise<void> {
+    const storage = this.#storage;
+    invariant(storage !== undefined && this.#generation === undefined, "storage is up, shards are not"); // U1
+    const report = await storage.call("recover", { ...this.#config.recovery, session: this.#session });
+    this.#session = report.session;
+    await this.#events.recovered(report);
+    await this.#startShards(storage, report);
+  }
+
+  async #startShards(storage: Remote<StorageControl>, report: RecoveryReport): Promise<void> {
+    const { shards } = this.#config.recovery;
+    const memory = ControlWords.allocate(shards, true) as SharedArrayBuffer;
+    const control = new ControlWords(memory, shards);
+    control.want = report.epoch;
+    control.committed = report.epoch;
+    new Int32Array(this.#gates).fill(0, shardGate(0));
+    const rings = matrix(shards, () => allocateRing({ capacity: ringBytesDefault, shared: true }) as SharedArrayBuffer);
+    const pairs = matrix(shards, () => new MessageChannel());
+    const gatewayRings = Array.from({ length: shards }, () => allocateRing({ capacity: ringBytesDefault, shared: true }) as SharedArrayBuffer);
+    const storageChannels = Array.from({ length: shards }, () => new MessageChannel());
+    const workers = Array.from({ length: shards }, (_, index) => {
+      const shardPorts = pairs.map((_, other) => portBetween(pairs, index, other));
+      const storagePort = storageChannels[index].port2;
+      const { moduleUrl, limits, recovery } = this.#config;
+      return new ShardWorker(
+        new URL("./shard-thread.js", import.meta.url),
+        index,
+        {
+          moduleUrl,
+          index,
+          shards,
+          keyGroups: report.keyGroups,
+          generation: report.generation,
+          session: report.session,
+          epoch: report.epoch,
+          splits: recovery.splits.filter((_, place) => place % shards === index),
+          limits,
+          basePath: report.basePaths[index],
+          restored: report.restored[index],
+          control: memory,
+          gates: this.#gates,
+          outboundRings: rings.map((_, other) => (other === index ? undefined : rings[index][other])),
+          inboundRings: rings.map((_, other) => (other === index ? undefined : rings[other][index])),
+          gatewayRing: gatewayRings[index],
+          shardPorts,
+          storagePort,
+        },
+        [storagePort, ...shardPorts.filter((port) => port !== undefined)],
+        { words: new Int32Array(this.#gates), index: shardGate(index) },
+        {
+          message: (message) => this.#events.shardSaid(index, message),
+          ended: (reason) => this.#shardEnded(reason),
+        },
+      );
+    });
+    const bells = workers.map((worker, index) => new Doorbell(control.words, control.parkedIndex(index), worker.port));
+    const watchdog = new Watchdog(control, this.#config.watchdogTimeoutMs, (shard, reason) => workers[shard].giveUp(reason));
+    this.#generation = { control, workers, bells, watchdog };
+    const shardPorts = storageChannels.map(({ port1 }) => port1);
+    await storage.call("begin", { control: memory, shards, shardPorts } as never, this.#config.generation);
+    await Promise.all(workers.map((worker) => worker.control.call("start")));
+    watchdog.start();
+    const channels = gatewayRings.map((ring) => new Outbound(new RingProducer(ring)));
+    this.#events.connected(channels, report);
+  }
+
+  // --- down ---------------------------------------------------------------------------------------------------------
+
+  #storageSaid(message: StorageToMain): void {
+    if (message.kind === "committed") this.#events.committed(message.notice);
+    else this.#shardEnded(fromWire(message.error)); // a disk error ends the generation like a dead shard does
+  }
+
+  #shardEnded(reason: Error): void {
+    if (this.#state !== "running") return; // starting, restarting: who waits for the threads sees it
+    if (isHoldfastError(reason) && lasting.has(reason.code)) this.#fail(reason);
+    else {
+      this.#restarting = this.#restart(reason).finally(() => {
+        this.#restarting = undefined;
+      });
+    }
+  }
+
+  /** U2 */
+  async #restart(reason: Error): Promise<void> {
+    this.#state = "restarting";
+    let cause = reason;
+    for (;;) {
+      const now = Date.now();
+      this.#restarts = [...this.#restarts.filter((at) => now - at < restartWindowMs), now];
+      const attempt = this.#restarts.length;
+      this.restartCount++;
+      this.#events.disconnected(cause, attempt);
+      if (attempt > restartsMax) {
+        this.#fail(tooManyRestarts(cause));
+        return;
+      }
+      try {
+        await this.#endGeneration();
+        await new Promise((resolve) => setTimeout(resolve, Math.min(restartBackoffMaxMs, restartBackoffBaseMs * 2 ** (attempt - 1))));
+        if ((this.#state as State) !== "restarting") return;
+        await this.#bringUp();
+        this.#state = "running";
+        return;
+      } catch (error) {
+        cause = error instanceof Error ? error : new Error(String(error));
+        if ((this.#state as State) !== "restarting") return;
+        if (isHoldfastError(error) && lasting.has(error.code)) {
+          this.#fail(error);
+          return;
+        }
+      }
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#state === "stopping" || this.#state === "stopped" || this.#state === "failed") return;
+    const starting = this.#state === "new";
+    this.#state = "failed";
+    if (starting) return; // `start` rejects
+    void this.#takeDown().then(
+      () => this.#events.failed(error),
+      () => this.#events.failed(error),
+    );
+  }
+
+  async #endGeneration(): Promise<void> {
+    const generation = this.#generation;
+    this.#generation = undefined;
+    generation?.watchdog.stop();
+    await Promise.all((generation?.workers ?? []).map((worker) => worker.terminate()));
+    await this.#storage?.call("end");
+  }
+
+  async #takeDown(): Promise<void> {
+    const generation = this.#generation;
+    this.#generation = undefined;
+    generation?.watchdog.stop();
+    const stopping = this.#state === "stopping";
+    await Promise.allSettled((generation?.workers ?? []).map((worker) => (stopping ? worker.close() : worker.terminate())));
+    await this.#storage?.call("close").catch(() => {}); // a storage thread that died has nothing to close
+    this.#storage = undefined;
+    const worker = this.#storageWorker;
+    this.#storageWorker = undefined;
+    if (worker !== undefined) {
+      worker.removeAllListeners("exit");
+      worker.removeAllListeners("error");
+      closeGate({ words: new Int32Array(this.#gates), index: storageGate }, 1_000);
+      await worker.terminate();
+    }
+    process.removeListener("exit", this.#atExit);
+    await this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  /** A process that exits inside an lmdb call hangs or aborts. */
+  #closeGates(): void {
+    const words = new Int32Array(this.#gates);
+    for (let index = 0; index < words.length; index++) closeGate({ words, index }, 1_000);
+  }
+}
+
+/** The shard count for a data directory when nobody chose one: what it has, or one per core. */
+export function defaultShards(dataDir: string): number {
+  return shardsOf(new NodeDisk(), dataDir) ?? availableParallelism();
+}
+
+function matrix<T>(size: number, make: () => T): T[][] {
+  return Array.from({ length: size }, () => Array.from({ length: size }, make));
+}
+
+/** One channel per pair of shards: the lower index has port1. */
+function portBetween(pairs: readonly (readonly MessageChannel[])[], index: number, other: number): MessagePort | undefined {
+  if (index === other) return undefined;
+  const { port1, port2 } = pairs[Math.min(index, other)][Math.max(index, other)];
+  return index < other ? port1 : port2;
+}
+
+function tooManyRestarts(cause: Error): Error {
+  if (isHoldfastError(cause) && cause.code !== "HF_WORKER_FAILED") return cause;
+  return new HoldfastError(
+    "HF_WORKER_FAILED",
+    `the shards were restarted ${restartsMax} times within ${restartWindowMs / 1000} s and failed again (${cause.message}). Nothing committed is lost; mend the cause and start again`,
+    { cause },
+  );
+}

@@ -1,0 +1,69 @@
+/** What main hands to its threads, and what they tell each other over ports. */
+import type { MessagePort } from "node:worker_threads";
+import type { WireError } from "../base/errors.js";
+import type { ShardLimits } from "../shard/ports.js";
+import type { CommitNotice } from "../snapshot/coordinator.js";
+import type { Delta } from "../snapshot/delta.js";
+
+/** Worker data of a shard thread, made for one generation. */
+export interface ShardThreadData {
+  readonly moduleUrl: string;
+  readonly index: number;
+  readonly shards: number;
+  readonly keyGroups: number;
+  readonly generation: number;
+  readonly session: number;
+  readonly epoch: number;
+  readonly splits: readonly { readonly ingress: string; readonly split: string }[];
+  readonly limits: ShardLimits;
+  readonly basePath: string;
+  /** recovery's part for this shard, packed */
+  readonly restored: Uint8Array;
+  readonly control: SharedArrayBuffer;
+  readonly gates: SharedArrayBuffer;
+  /** Rings by other shard; undefined at the own index. */
+  readonly outboundRings: readonly (SharedArrayBuffer | undefined)[];
+  readonly inboundRings: readonly (SharedArrayBuffer | undefined)[];
+  readonly gatewayRing: SharedArrayBuffer;
+  /** Ports to the other shards; like those to storage and main they ring in both directions. */
+  readonly shardPorts: readonly (MessagePort | undefined)[];
+  readonly storagePort: MessagePort;
+  readonly mainPort: MessagePort;
+  readonly controlPort: MessagePort;
+}
+
+/** Worker data of the storage thread. */
+export interface StorageThreadData {
+  readonly gates: SharedArrayBuffer;
+  readonly controlPort: MessagePort;
+  readonly mainPort: MessagePort;
+}
+
+/** Ports of the storage thread for one generation. */
+export interface StorageGenerationPorts {
+  readonly control: SharedArrayBuffer;
+  readonly shards: number;
+  /** By shard: deltas and rings come in, rings go out. */
+  readonly shardPorts: readonly MessagePort[];
+}
+
+/** Shard → storage. A bare 0 is a doorbell. */
+export type ToStorage = 0 | { readonly kind: "delta"; readonly delta: Delta };
+
+/** Shard → main. */
+export type ShardToMain =
+  | { readonly kind: "room" }
+  | { readonly kind: "parked"; readonly address: string; readonly error: WireError }
+  | { readonly kind: "rejected"; readonly ingress: string; readonly split: string; readonly where: string; readonly error: WireError }
+  | { readonly kind: "failed"; readonly error: WireError };
+
+/** Storage → main. */
+export type StorageToMain =
+  | { readonly kind: "committed"; readonly notice: CommitNotice }
+  | { readonly kind: "failed"; readonly error: WireError };
+
+/** Index of the storage thread's gate; shard i has the gate i + 1. */
+export const storageGate = 0;
+export function shardGate(shard: number): number {
+  return shard + 1;
+}

@@ -1,0 +1,267 @@
+/**
+ * The committed world as the simulator knows it: folded from the deltas that the shards handed over, compared with what
+ * every recovery finds, independent of the engine's own memory.
+ *
+ * B1. Conservation: tokens in state + tokens in flight = tokens of committed ingress items + of committed sends.
+ * B2. An in-flight row is in one shard only; what recovery finds is what was committed, row by row.
+ * B3. Between two addresses: numbers sent − numbers seen = messages in flight, and those are the numbers in between.
+ * B4. A position never moves back, nor does what was consumed of a gateway session; what was acknowledged is consumed.
+ */
+import { MessageReader } from "../../lib/codec/message-codec.js";
+import { PayloadCodec } from "../../lib/codec/payload-codec.js";
+import { columnCode, Registry } from "../../lib/shard/registry.js";
+import { keyText } from "../../lib/shard/state-access.js";
+import { decodeStateValue } from "../../lib/shard/state-value.js";
+import { type Delta, forEachRow } from "../../lib/snapshot/delta.js";
+import { decodeMeta } from "../../lib/snapshot/meta-rows.js";
+import { columnOf, decodeKey, epochKey, keyGroupOf, metaKeyGroup, rowTable, tableOf } from "../../lib/store/row-key.js";
+import type { SimMessage, Workload } from "./workload.js";
+import { rule } from "./violation.js";
+
+/** Rows of one shard by key text. */
+export type Rows = Map<string, Uint8Array>;
+
+const epochName = keyText(epochKey);
+
+/** One lane of a gateway session: tokens of its messages, in order. */
+export interface SentLane {
+  readonly tokens: number[];
+  acknowledged: number;
+}
+
+export class Ledger {
+  epoch = 0;
+  shards: Rows[];
+  /** By `session/shard`. */
+  readonly lanes = new Map<string, SentLane>();
+  readonly #workload: Workload;
+  readonly #registry: Registry;
+  readonly #codec = new PayloadCodec();
+  readonly #reader = new MessageReader(this.#codec);
+  #tokens = 0;
+  readonly #inflight = new Map<string, number>();
+  readonly #positions = new Map<string, number>();
+  readonly #consumed = new Map<string, number>();
+
+  constructor(workload: Workload, shards: number) {
+    this.#workload = workload;
+    this.#registry = new Registry(workload.app);
+    this.shards = Array.from({ length: shards }, () => new Map());
+  }
+
+  get inFlight(): number {
+    return this.#inflight.size;
+  }
+
+  /** An epoch was committed. */
+  apply(epoch: number, deltas: readonly Delta[]): void {
+    rule(epoch === this.epoch + 1, () => `epoch ${epoch} is committed after ${this.epoch}`);
+    rule(deltas.length === this.shards.length, `epoch ${epoch} is committed without all of its deltas`);
+    this.epoch = epoch;
+    const gone: string[] = [];
+    for (const { shard, rows } of deltas) {
+      const own = this.shards[shard];
+      forEachRow(rows, (key, value) => {
+        const text = keyText(key);
+        this.#count(shard, key, own.get(text), -1, gone);
+        if (value === undefined) own.delete(text);
+        else {
+          own.set(text, value);
+          this.#count(shard, key, value, 1, gone);
+        }
+      });
+    }
+    for (const text of gone) {
+      const holders = this.#inflight.get(text) ?? 0;
+      rule(holders <= 1, () => `a message in flight has rows in ${holders} shards`); // B2
+    }
+    this.#conserve();
+  }
+
+  /** B1 */
+  #conserve(): void {
+    let injected = 0;
+    for (const [split, position] of this.#positions) injected += this.#workload.tokensUpTo(split, position);
+    for (const [name, consumed] of this.#consumed) {
+      const lane = this.lanes.get(name);
+      rule(lane !== undefined && consumed <= lane.tokens.length, () => `lane ${name} has consumed ${consumed}, more than was sent`);
+      for (let i = 0; i < consumed; i++) injected += lane.tokens[i];
+    }
+    rule(this.#tokens === injected, () => `conservation at epoch ${this.epoch}: ${this.#tokens} tokens, ${injected} injected`);
+  }
+
+  /** What recovery found; `moved` when the rows may be dealt to other shards than before. */
+  recovered(epoch: number, shards: Rows[], moved: boolean): void {
+    rule(epoch === this.epoch, () => `recovered epoch ${epoch}, but ${this.epoch} was committed`);
+    const before = moved ? [union(this.shards)] : this.shards;
+    const after = moved ? [union(shards)] : shards;
+    for (const [shard, rows] of after.entries()) {
+      const difference = differenceOf(before[shard], rows, moved);
+      rule(difference === undefined, () => `recovery at epoch ${epoch} finds other rows, shard ${shard}: ${difference}`); // B2
+    }
+    this.shards = shards;
+    this.checkPairs();
+    for (const [name, { acknowledged }] of this.lanes) {
+      rule((this.#consumed.get(name) ?? 0) >= acknowledged, () => `a send of ${name} was acknowledged and is not committed`); // B4
+    }
+  }
+
+  /** B3 */
+  checkPairs(): void {
+    const sent = new Map<string, number>();
+    const seen = new Map<string, number>();
+    const flying = new Map<string, number[]>();
+    for (const rows of this.shards) {
+      for (const [text, value] of rows) {
+        const key = Buffer.from(text, "latin1");
+        if (keyGroupOf(key) === metaKeyGroup) continue;
+        if (tableOf(key) === rowTable.INFLIGHT) {
+          this.#reader.read(value, 0, value.length);
+          const to = `${this.#typeOf(this.#reader.targetCode)}@${this.#reader.targetId}`;
+          const { from, n } = this.#reader.payload() as SimMessage;
+          const pair = `${from} → ${to}`;
+          flying.set(pair, [...(flying.get(pair) ?? []), n]);
+        } else this.#notePairs(key, value, sent, seen);
+      }
+    }
+    for (const [pair, numbers] of flying) {
+      const first = (seen.get(pair) ?? 0) + 1;
+      numbers.sort((a, b) => a - b);
+      rule(
+        numbers.every((n, index) => n === first + index),
+        () => `${pair}: ${numbers.join(",")} are in flight, ${first - 1} were seen`,
+      );
+    }
+    for (const [pair, count] of sent) {
+      const there = (seen.get(pair) ?? 0) + (flying.get(pair)?.length ?? 0);
+      rule(count === there, () => `${pair}: ${count} sent, ${there} seen or in flight`);
+    }
+  }
+
+  /** Turns applied at each address, and the chain they made. */
+  chains(): Map<string, { count: number; chain: number }> {
+    const chains = new Map<string, { count: number; chain: number }>();
+    for (const rows of this.shards) {
+      for (const [text, value] of rows) {
+        const key = Buffer.from(text, "latin1");
+        if (keyGroupOf(key) === metaKeyGroup || tableOf(key) !== rowTable.STATE) continue;
+        const [name, column] = this.#place(key);
+        if (column !== "count" && column !== "chain") continue;
+        const entry = chains.get(name) ?? { count: 0, chain: 0 };
+        entry[column] = decodeStateValue(this.#codec, value) as number;
+        chains.set(name, entry);
+      }
+    }
+    return chains;
+  }
+
+  /** What the outside has put in and is not consumed yet; nothing when all is. */
+  unconsumed(sessions: ReadonlySet<number>): string | undefined {
+    for (const { split } of this.#workload.splits) {
+      const length = this.#workload.records.get(split)?.length ?? 0;
+      if ((this.#positions.get(`in/${split}`) ?? 0) !== length) return `split ${split}`;
+    }
+    for (const [name, { tokens }] of this.lanes) {
+      if (sessions.has(Number(name.split("/")[0])) && (this.#consumed.get(name) ?? 0) !== tokens.length) return `lane ${name}`;
+    }
+    return undefined;
+  }
+
+  /** Items consumed of a split. */
+  position(split: string): number {
+    return this.#positions.get(`in/${split}`) ?? 0;
+  }
+
+  #count(shard: number, key: Uint8Array, value: Uint8Array | undefined, sign: 1 | -1, touched: string[]): void {
+    if (value === undefined) return;
+    if (keyGroupOf(key) === metaKeyGroup) {
+      if (sign > 0) this.#countMeta(shard, key, value);
+      return;
+    }
+    if (tableOf(key) === rowTable.INFLIGHT) {
+      const text = keyText(key);
+      this.#reader.read(value, 0, value.length);
+      this.#tokens += sign * (this.#reader.payload() as SimMessage).tokens;
+      const holders = (this.#inflight.get(text) ?? 0) + sign;
+      if (holders === 0) this.#inflight.delete(text);
+      else this.#inflight.set(text, holders);
+      touched.push(text);
+    } else if (this.#workload.tokenColumns.has(columnOf(key))) {
+      this.#tokens += sign * (decodeStateValue(this.#codec, value) as number);
+    }
+  }
+
+  /** B4 */
+  #countMeta(shard: number, key: Uint8Array, value: Uint8Array): void {
+    const decoded = decodeKey(key);
+    const meta = decodeMeta(decoded.table === rowTable.META ? decoded.name : "", value);
+    const advance = (counts: Map<string, number>, name: string, count: number): void => {
+      rule(count >= (counts.get(name) ?? 0), () => `${name} moved back to ${count}`);
+      counts.set(name, count);
+    };
+    if (meta.kind === "position") advance(this.#positions, meta.split, this.#codec.decode(meta.bytes) as number);
+    else if (meta.kind === "gateway") advance(this.#consumed, `${meta.session}/${shard}`, meta.consumed);
+  }
+
+  #notePairs(key: Uint8Array, value: Uint8Array, sent: Map<string, number>, seen: Map<string, number>): void {
+    const [name, column] = this.#place(key);
+    if (column !== "seen" && column !== "sent") return;
+    const numbers = decodeStateValue(this.#codec, value) as Record<string, number>;
+    for (const [other, n] of Object.entries(numbers)) {
+      if (column === "sent") sent.set(`${name} → ${other}`, n);
+      else seen.set(`${other} → ${name}`, n);
+    }
+  }
+
+  /** Address and column of a state row. */
+  #place(key: Uint8Array): [string, string] {
+    const decoded = decodeKey(key);
+    rule(decoded.table === rowTable.STATE, "a state row has a state key");
+    const place = this.#columns.get(decoded.column);
+    rule(place !== undefined, "a state row is of a known column");
+    return [`${place[0]}@${decoded.id}`, place[1]];
+  }
+
+  #typeOf(code: number): string {
+    return this.#registry.byCode.get(code)?.type ?? "?";
+  }
+
+  get #columns(): ReadonlyMap<number, readonly [string, string]> {
+    this.#columnNames ??= new Map(
+      this.#workload.functions.flatMap(({ name, states }) =>
+        states.map((state) => [columnCode(name, state.name), [name, state.name] as const] as const),
+      ),
+    );
+    return this.#columnNames;
+  }
+  #columnNames: ReadonlyMap<number, readonly [string, string]> | undefined;
+}
+
+function union(shards: readonly Rows[]): Rows {
+  const all: Rows = new Map();
+  for (const [shard, rows] of shards.entries()) {
+    for (const [text, value] of rows) {
+      const shared = all.get(text);
+      rule(shared === undefined || text.charCodeAt(0) === 0xff, `a row is in two shards, one of them ${shard}`);
+      all.set(text, value);
+    }
+  }
+  return all;
+}
+
+/** Gateway rows of old sessions do not move. */
+function differenceOf(before: Rows, after: Rows, moved: boolean): string | undefined {
+  const skips = (text: string): boolean => text === epochName || (moved && text.endsWith("gateway"));
+  for (const [text, value] of before) {
+    if (skips(text)) continue;
+    const found = after.get(text);
+    if (found === undefined) return `${hex(text)} is missing`;
+    if (Buffer.compare(found, value) !== 0) return `${hex(text)} differs`;
+  }
+  for (const text of after.keys()) if (!skips(text) && !before.has(text)) return `${hex(text)} is not committed`;
+  return undefined;
+}
+
+function hex(text: string): string {
+  return Buffer.from(text, "latin1").toString("hex");
+}

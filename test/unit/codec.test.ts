@@ -1,0 +1,379 @@
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+import { ByteReader, ByteWriter } from "../../lib/base/bytes.js";
+import { isHoldfastError } from "../../lib/base/errors.js";
+import { MiB, payloadBytesMax, payloadDepthMax } from "../../lib/base/limits.js";
+import { PayloadCodec } from "../../lib/codec/payload-codec.js";
+import { copyPlain, typedArrayKinds } from "../../lib/codec/plain-data.js";
+import { readText, textTailBytes, writeText, writeTextTail } from "../../lib/codec/text.js";
+
+const codec = new PayloadCodec();
+
+function roundTrip(value: unknown): unknown {
+  return codec.decode(codec.encode(value).slice());
+}
+
+function assertDamaged(bytes: Uint8Array): void {
+  assert.throws(
+    () => codec.decode(bytes),
+    (error) => isHoldfastError(error, "HF_STATE_DAMAGED"),
+  );
+}
+
+function hex(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text.replaceAll(" ", ""), "hex"));
+}
+
+describe("payload codec", () => {
+  // Frozen: data directories hold these bytes. Never change an expectation, add new ones.
+  const golden: [name: string, value: unknown, bytes: string][] = [
+    ["an integer", 5, "05"],
+    ["a fraction", 1.5, "cb3ff8000000000000"],
+    ["a record", { a: 1, b: "x" }, "82 a161 01 a162 a178"],
+    ["null", null, "c0"],
+    ["undefined", undefined, "c7 00 00"],
+    ["negative zero", -0, "c7 00 01"],
+    ["a long string with a lone surrogate", `\ud800${"a".repeat(50)}`, `c7 66 02 00d8${"6100".repeat(50)}`],
+    ["a bigint", 258n, "c7 03 03 000102"],
+    ["a negative bigint", -1n, "d5 03 0101"],
+    ["bigint zero", 0n, "d5 03 0000"],
+    ["a date", new Date(1), "d7 04 000000000000f03f"],
+    ["bytes", new Uint8Array([1, 2]), "d5 10 0102"],
+    ["16-bit integers", new Uint16Array([1]), "d5 13 0100"],
+    ["doubles", new Float64Array([1]), "d7 18 000000000000f03f"],
+    ["a Map", new Map([["a", 1]]), "93 c70020 a161 01"],
+    ["a Set", new Set([1, undefined]), "93 c70021 01 c70000"],
+    ["a record with an own __proto__", JSON.parse('{"__proto__":1}'), "93 c70022 a95f5f70726f746f5f5f 01"],
+    ["a record without prototype", Object.create(null), "91 c70023"],
+  ];
+  for (const [name, value, bytes] of golden) {
+    test(`${name} has its frozen encoding`, () => {
+      assert.equal(Buffer.from(codec.encode(value)).toString("hex"), bytes.replaceAll(" ", ""));
+      assert.deepStrictEqual(codec.decode(hex(bytes)), value);
+    });
+  }
+
+  test("numbers come back bit by bit", () => {
+    const numbers = [
+      0,
+      -0,
+      1,
+      -1,
+      127,
+      128,
+      -32,
+      -33,
+      255,
+      256,
+      65535,
+      65536,
+      2 ** 31,
+      2 ** 32,
+      -(2 ** 31) - 1,
+      2 ** 53 - 1,
+      -(2 ** 53) + 1,
+    ];
+    numbers.push(
+      2 ** 53,
+      2 ** 60,
+      -(2 ** 63),
+      1e308,
+      5e-324,
+      0.1,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+    );
+    for (const number of numbers) assert.ok(Object.is(roundTrip(number), number), String(number));
+    assert.deepStrictEqual(roundTrip(numbers), numbers);
+  });
+
+  test("undefined comes back at the top, in arrays and as a property", () => {
+    assert.equal(roundTrip(undefined), undefined);
+    const value = [undefined, { a: undefined, b: null }, new Map([[undefined, undefined]])];
+    assert.deepStrictEqual(roundTrip(value), value);
+    assert.ok("a" in (roundTrip({ a: undefined }) as object));
+  });
+
+  test("strings come back at every length where the library changes its way, with every odd beginning and end", () => {
+    for (const odd of ["", "\ufeff", "\ud800", "\udc00", "\ud83d\ude00", "é", "中", "\0"]) {
+      for (const length of [0, 1, 31, 32, 49, 50, 51, 66, 67, 199, 200, 201, 255, 256, 4096, 70_000]) {
+        for (const text of [odd + "x".repeat(length), "x".repeat(length) + odd, "x".repeat(length) + odd + "y"]) {
+          assert.ok(roundTrip(text) === text, `${JSON.stringify(odd)} at ${length}`);
+          assert.deepStrictEqual(roundTrip({ [text]: text }), { [text]: text });
+        }
+      }
+    }
+  });
+
+  test("dates come back over their whole range", () => {
+    for (const time of [0, 1, -1, 8.64e15, -8.64e15, Number.NaN, 1_700_000_000_123]) {
+      const date = roundTrip(new Date(time));
+      assert.ok(date instanceof Date && Object.is(date.getTime(), time), String(time));
+    }
+  });
+
+  test("bigints of any size come back", () => {
+    for (const value of [0n, 1n, -1n, 1n << 64n, -(1n << 63n), (1n << 4000n) + 1n, -(1n << 70_000n)])
+      assert.equal(roundTrip(value), value);
+  });
+
+  test("every kind of typed array comes back as its kind, with memory of its own", () => {
+    for (const kind of typedArrayKinds) {
+      for (const length of [0, 1, 2, 3, 300]) {
+        const source = new kind(length + 2).subarray(1, length + 1);
+        for (let i = 0; i < source.byteLength; i++) new Uint8Array(source.buffer, source.byteOffset)[i] = i + 1;
+        const back = roundTrip([source]) as [typeof source];
+        assert.equal(back[0].constructor, kind);
+        assert.equal(back[0].buffer.byteLength, source.byteLength);
+        assert.equal(
+          Buffer.compare(Buffer.from(back[0].buffer), Buffer.from(source.buffer, source.byteOffset, source.byteLength)),
+          0,
+        );
+      }
+    }
+  });
+
+  test("decoding an own __proto__ key pollutes nothing", () => {
+    const back = roundTrip(JSON.parse('{"a":{"__proto__":{"polluted":1}}}')) as { a: object };
+    assert.deepEqual(Object.keys(back.a), ["__proto__"]);
+    assert.equal(Object.getPrototypeOf(back.a), Object.prototype);
+    assert.equal(({} as { polluted?: number }).polluted, undefined);
+  });
+
+  test("records of many keys and long arrays come back in order", () => {
+    const record = Object.fromEntries(Array.from({ length: 70_000 }, (_, i) => [`k${i}`, i]));
+    assert.deepStrictEqual(Object.entries(roundTrip(record) as object), Object.entries(record));
+    const array = Array.from({ length: 70_000 }, (_, i) => (i % 7 === 0 ? undefined : i));
+    assert.deepStrictEqual(roundTrip(array), array);
+    assert.deepStrictEqual(roundTrip(new Map(Object.entries(record))), new Map(Object.entries(record)));
+  });
+
+  test("the deepest value that can be copied can be encoded, in every kind of container", () => {
+    for (const wrap of [
+      (inner: unknown) => ({ inner }),
+      (inner: unknown) => [inner, undefined],
+      (inner: unknown) => new Map([[1, inner]]),
+      (inner: unknown) => new Set([inner]),
+      (inner: unknown) => Object.assign(Object.create(null), { inner }),
+    ]) {
+      let value: unknown = 1n;
+      for (let i = 0; i < payloadDepthMax; i++) value = wrap(value);
+      assert.deepStrictEqual(roundTrip(copyPlain(value, "message")), value);
+    }
+  });
+
+  test("an encoding holds until the next one, in the same memory", () => {
+    const first = codec.encode({ a: 1 });
+    const kept = first.slice();
+    codec.encode({ b: 2 });
+    assert.notDeepEqual(first, kept);
+    assert.deepEqual(codec.decode(kept), { a: 1 });
+  });
+
+  test("a value over the limit is refused and the codec goes on", () => {
+    const tooLarge = (error: unknown): boolean => isHoldfastError(error, "HF_TOO_LARGE");
+    assert.throws(() => codec.encode("x".repeat(payloadBytesMax)), tooLarge);
+    assert.throws(() => codec.encode(new Array(100_000).fill("x".repeat(MiB))), tooLarge);
+    assert.throws(() => codec.encode(new Array(100_000).fill(new Uint8Array(MiB))), tooLarge);
+    assert.throws(() => codec.encode(new Array(payloadBytesMax / 4).fill("12345")), tooLarge);
+    assert.deepEqual(roundTrip({ a: 1 }), { a: 1 });
+    const large = "x".repeat(payloadBytesMax - 5);
+    assert.ok(roundTrip(large) === large);
+  });
+
+  test("a value that was never checked is refused, not written as something else", () => {
+    for (const value of [() => 1, Symbol("x"), { a: Symbol("x") }]) {
+      assert.throws(
+        () => codec.encode(value),
+        (error) => isHoldfastError(error, "HF_BAD_VALUE"),
+      );
+    }
+    assert.deepEqual(roundTrip(1), 1);
+  });
+
+  const damaged: [name: string, bytes: string][] = [
+    ["no bytes", ""],
+    ["a byte after the value", "0505"],
+    ["a cut string", "a3 6162"],
+    ["a cut number", "cd 01"],
+    ["a cut header", "db 0000"],
+    ["the head that MessagePack never uses", "c1"],
+    ["binary data, which would alias the input", "c4 02 0102"],
+    ["empty binary data", "91 c4 00"],
+    ["an array that announces gigabytes", "dd ffffffff"],
+    ["a record that announces gigabytes", "df ffffffff"],
+    ["a string that announces gigabytes", "db ffffffff 61"],
+    ["an extension that announces gigabytes", "c9 ffffffff 10"],
+    ["nested arrays that announce more than there is", "dc0009 dc0009 dc0009 0000000000000000"],
+    ["nesting over the limit", `${"91".repeat(payloadDepthMax + 1)}00`],
+    ["a __proto__ key", "81 a95f5f70726f746f5f5f 01"],
+    ["a number as key of a record in marked form", "93 c70022 01 01"],
+    ["a key that is a record", "81 80 01"],
+    ["a timestamp extension", "d6 ff 00000000"],
+    ["an unknown extension", "d4 0a 00"],
+    ["an unknown mark", "91 c70024"],
+    ["a mark on its own", "c70020"],
+    ["a mark inside an array", "92 01 c70020"],
+    ["a mark as a property", "81 a161 c70020"],
+    ["a Map with a key without value", "92 c70020 01"],
+    ["doubles of seven bytes", "c7 07 18 00000000000000"],
+    ["a date of one byte", "d4 04 00"],
+    ["half a code unit", "d4 02 61"],
+    ["a bigint without digits", "d4 03 00"],
+    ["a bigint with an unknown sign", "d5 03 0201"],
+  ];
+  for (const [name, bytes] of damaged) {
+    test(`${name} is reported as damage`, () => assertDamaged(hex(bytes)));
+  }
+
+  test("thousands of array heads that each announce the whole input cost no memory", () => {
+    const bytes = new Uint8Array(60_000).fill(0xdc);
+    for (let i = 1; i < bytes.length; i += 3) bytes.set([0xea, 0x60], i);
+    const before = process.memoryUsage().rss;
+    assertDamaged(bytes);
+    assert.ok(process.memoryUsage().rss - before < 64 * MiB);
+  });
+
+  test("input that is a Buffer is not aliased either", () => {
+    const input = Buffer.from(codec.encode([new Uint8Array([1, 2, 3]), new Date(7), 5n]));
+    const value = codec.decode(input);
+    input.fill(0);
+    assert.deepStrictEqual(value, [new Uint8Array([1, 2, 3]), new Date(7), 5n]);
+  });
+});
+
+describe("byte writer and reader", () => {
+  test("integers have their documented byte order", () => {
+    const writer = new ByteWriter();
+    writer.u8(0x01);
+    writer.u16(0x0203);
+    writer.u16be(0x0405);
+    writer.u32(0xfffefdfc);
+    writer.u64(Number.MAX_SAFE_INTEGER);
+    writer.f64(-2);
+    const expected = "01 0302 0405 fcfdfeff ffffffffffff1f00 00000000000000c0";
+    assert.equal(Buffer.from(writer.view()).toString("hex"), expected.replaceAll(" ", ""));
+  });
+
+  test("taken bytes are exact, own their memory and outlive the writer's", () => {
+    const writer = new ByteWriter();
+    writer.u32(7);
+    const taken = writer.take();
+    assert.equal(taken.buffer.byteLength, 4);
+    assert.equal(writer.length, 0);
+    writer.u32(9);
+    assert.deepEqual(taken, new Uint8Array([7, 0, 0, 0]));
+    assert.equal(structuredClone(taken, { transfer: [taken.buffer] }).length, 4);
+  });
+
+  test("reserved bytes are patched later, across growth", () => {
+    const writer = new ByteWriter(16);
+    const at = writer.reserve(4);
+    writer.bytes(new Uint8Array(1000).fill(3));
+    writer.patchU32(at, 0xdeadbeef);
+    assert.equal(new ByteReader(writer.view()).u32(), 0xdeadbeef);
+    assert.equal(writer.length, 1004);
+  });
+
+  test("a patch outside what was written breaks an invariant", () => {
+    const writer = new ByteWriter();
+    writer.u8(1);
+    assert.throws(
+      () => writer.patchU32(0, 1),
+      (error) => isHoldfastError(error, "HF_INVARIANT"),
+    );
+    assert.throws(
+      () => writer.u64(2 ** 53),
+      (error) => isHoldfastError(error, "HF_INVARIANT"),
+    );
+    assert.throws(
+      () => writer.bytes(new Uint8Array(4), 2, 3),
+      (error) => isHoldfastError(error, "HF_INVARIANT"),
+    );
+  });
+
+  test("reading past the end is reported with the reader's code", () => {
+    const reader = new ByteReader(new Uint8Array(3), "HF_LOG_DAMAGED");
+    assert.throws(
+      () => reader.u32(),
+      (error) => isHoldfastError(error, "HF_LOG_DAMAGED"),
+    );
+    assert.equal(reader.u16(), 0);
+    assert.throws(
+      () => reader.view(-1),
+      (error) => isHoldfastError(error, "HF_LOG_DAMAGED"),
+    );
+    assert.throws(
+      () => reader.finish(),
+      (error) => isHoldfastError(error, "HF_LOG_DAMAGED"),
+    );
+  });
+
+  test("a reader that is reset reads only its range", () => {
+    const reader = new ByteReader(new Uint8Array(0));
+    const bytes = new Uint8Array(20).map((_, i) => i);
+    new DataView(bytes.buffer).setFloat64(4, 1.25, true);
+    reader.reset(bytes, 4, 10);
+    assert.equal(reader.f64(), 1.25);
+    assert.equal(reader.position, 12);
+    assert.equal(reader.remaining, 2);
+    assert.throws(
+      () => reader.u32(),
+      (error) => isHoldfastError(error, "HF_STATE_DAMAGED"),
+    );
+    assert.equal(reader.u16(), 12 | (13 << 8));
+    reader.finish();
+  });
+});
+
+describe("text", () => {
+  test("each form is read back, and its size as a tail is known", () => {
+    for (const text of [
+      "",
+      "a",
+      "user-1234",
+      "é".repeat(30),
+      "中",
+      "\ud800",
+      "\udc00\ud800",
+      "\0",
+      "x".repeat(900),
+      "中".repeat(900),
+    ]) {
+      const writer = new ByteWriter();
+      writeTextTail(writer, text);
+      assert.equal(writer.length, textTailBytes(text));
+      writer.reset();
+      writeText(writer, text);
+      assert.equal(writer.length, textTailBytes(text) + 2);
+      assert.equal(readText(new ByteReader(writer.view())), text);
+    }
+  });
+
+  test("the two forms cannot be taken for each other", () => {
+    const writer = new ByteWriter();
+    writeTextTail(writer, "a\0");
+    const narrow = writer.take();
+    writeTextTail(writer, "\u6100");
+    assert.notDeepEqual(writer.take(), narrow);
+  });
+
+  test("text too long for its length field breaks an invariant instead of being cut", () => {
+    assert.throws(
+      () => writeText(new ByteWriter(), "x".repeat(65_536)),
+      (error) => isHoldfastError(error, "HF_INVARIANT"),
+    );
+  });
+
+  test("an unknown form is reported as damage", () => {
+    assert.throws(
+      () => readText(new ByteReader(hex("020100 61"))),
+      (error) => isHoldfastError(error, "HF_STATE_DAMAGED"),
+    );
+    assert.throws(
+      () => readText(new ByteReader(hex("010100 61"))),
+      (error) => isHoldfastError(error, "HF_STATE_DAMAGED"),
+    );
+  });
+});
