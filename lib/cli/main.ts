@@ -8,6 +8,9 @@ import { runCli } from "./run.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string };
 
+// A reader of the output that went away (`| head`) is no reason to end: the results are in the egresses.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
 const code = await runCli(process.argv.slice(2), {
   start,
   stdout: process.stdout,
@@ -17,7 +20,6 @@ const code = await runCli(process.argv.slice(2), {
   version,
   onSignal: (listener) => {
     process.on("SIGINT", listener).on("SIGTERM", listener);
-    return () => process.off("SIGINT", listener).off("SIGTERM", listener);
   },
   exit: leaveNow,
 });

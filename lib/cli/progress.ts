@@ -149,6 +149,7 @@ function lineOf({ status, elapsedMs, ingestedPerSecond, turnsPerSecond }: Sample
     `${countOf(status.rejected)} rejected`,
     `${countOf(status.parked)} parked`,
   ];
+  if (status.exhausted && status.ingested > 0) parts.push("input at its end");
   if (status.restarts > 0) parts.push(`${status.restarts} restarts`);
   return parts.join("  ");
 }

@@ -49,6 +49,7 @@ export interface RunningApplication {
   on(event: "parked", listener: (event: { address: string; error: unknown }) => void): unknown;
   on(event: "rejected", listener: (event: { ingress: string; where: string; error: unknown }) => void): unknown;
   on(event: "restarted", listener: (event: { reason: unknown; attempt: number }) => void): unknown;
+  on(event: "warning", listener: (event: { message: string }) => void): unknown;
 }
 
 /** Somewhere to write to. */
@@ -66,15 +67,15 @@ export interface CliPorts {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly version: string;
-  /** Calls `listener` for SIGINT and SIGTERM until the returned function is called. */
-  onSignal(listener: (signal: string) => void): () => void;
+  /** Calls `listener` for SIGINT and SIGTERM. */
+  onSignal(listener: (signal: string) => void): void;
   /** Ends the process at once. */
   exit(code: number): void;
 }
 
 interface RunOptions {
   readonly data: string;
-  readonly shards: number | undefined;
+  readonly shards?: number;
   readonly exitWhenDone: boolean;
   readonly json: boolean;
   readonly progress: boolean;
@@ -112,7 +113,7 @@ function commandLine(ports: CliPorts, run: (module: string, options: RunOptions)
     .description("run an application until it is told to stop, or with --exit-when-done to the end of its input")
     .argument("<module>", "the application: a JavaScript or TypeScript module whose default export is made by defineApp")
     .requiredOption("-d, --data <directory>", "the data directory; made when it does not exist", parseDirectory)
-    .option("-s, --shards <n>", `worker threads, 1 to ${shardsMax}; may differ from the last run (default: 1)`, parseShards)
+    .option("-s, --shards <n>", `worker threads, 1 to ${shardsMax}; default: as in the last run, at first one per core`, parseShards)
     .option("--exit-when-done", "end once every finite ingress is exhausted and all effects are committed", false)
     .option("--json", "progress, warnings and result as one JSON object per line on stdout", false)
     .option("--no-progress", "no progress")
@@ -146,7 +147,7 @@ class RunCommand {
   readonly #progress: Progress;
   readonly #startedAt: number;
   readonly #warnings = new Map<string, number>();
-  #phase: "starting" | "running" = "starting";
+  #phase: "starting" | "running" | "over" = "starting";
   #signal: string | undefined;
   #signalled!: (signal: string) => void;
   readonly #firstSignal = new Promise<string>((settle) => {
@@ -161,7 +162,7 @@ class RunCommand {
   }
 
   async run(module: string): Promise<number> {
-    const ignoreSignals = this.#ports.onSignal((signal) => this.#onSignal(signal));
+    this.#ports.onSignal((signal) => this.#onSignal(signal));
     try {
       const url = moduleUrl(module);
       const { data, shards } = this.#options;
@@ -173,7 +174,7 @@ class RunCommand {
       return this.#fail(error);
     } finally {
       this.#progress.end();
-      ignoreSignals();
+      this.#phase = "over"; // a late signal must not change the exit code
     }
   }
 
@@ -241,6 +242,7 @@ class RunCommand {
   }
 
   #onSignal(signal: string): void {
+    if (this.#phase === "over") return;
     if (this.#signal !== undefined) {
       this.#progress.end();
       this.#ports.exit(exitFailed); // C2
@@ -256,6 +258,7 @@ class RunCommand {
     app.on("rejected", ({ ingress, where, error }) =>
       this.#warn("rejected", { ingress, where, error: messageOf(error) }, `rejected ${ingress}, ${where}: ${messageOf(error)}`),
     );
+    app.on("warning", ({ message }) => this.#warn("warning", { message }, message));
     app.on("restarted", ({ reason, attempt }) =>
       this.#warn("restarted", { reason: messageOf(reason), attempt }, `restarted all shards (attempt ${attempt}): ${messageOf(reason)}`),
     );
@@ -332,8 +335,10 @@ function causesOf(error: WireError): string[] {
   return messages;
 }
 
+/** What an event says of its error, which may have come as data. */
 function messageOf(error: unknown): string {
-  return toWire((error as WireError | undefined)?.message !== undefined && !(error instanceof Error) ? (error as WireError).message : error).message;
+  const message = (error as { message?: unknown } | null | undefined)?.message;
+  return typeof message === "string" ? message : toWire(error).message;
 }
 
 function oneLine(text: string): string {

@@ -83,6 +83,7 @@ class NdjsonSink implements EgressSink {
   readonly #path: string;
   readonly #committed: FilePosition | undefined;
   #file: FileHandle | undefined;
+  #claimed = false;
   /** Everything of epochs up to this one was given to `write`. */
   #epoch: number;
   /** Length of the file when everything given is written. */
@@ -108,6 +109,7 @@ class NdjsonSink implements EgressSink {
       throw this.#failed(`egress ${other} of this process writes to it too: give each a file of its own`);
     }
     openPaths.set(this.#path, this.#name);
+    this.#claimed = true;
     try {
       await this.#openFile(whenNeeded);
     } catch (error) {
@@ -141,7 +143,7 @@ class NdjsonSink implements EgressSink {
     try {
       await this.#file?.datasync();
     } catch (error) {
-      this.#failure ??= this.#systemFailure(error); // S3
+      await this.#giveUp(error);
     }
     this.#throwFailure();
     return watermark;
@@ -149,10 +151,7 @@ class NdjsonSink implements EgressSink {
 
   async close(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing;
-    const file = this.#file;
-    this.#file = undefined;
-    if (openPaths.get(this.#path) === this.#name) openPaths.delete(this.#path);
-    await file?.close();
+    await this.#release();
     if (!this.#failureTold) this.#throwFailure();
   }
 
@@ -226,11 +225,25 @@ class NdjsonSink implements EgressSink {
       }
       invariant(this.#written === this.#length, "everything given is written"); // S2
     } catch (error) {
-      this.#failure ??= this.#systemFailure(error); // S3
-      this.#parts = [];
+      await this.#giveUp(error);
     }
     this.#writing = undefined;
     this.#passed();
+  }
+
+  /** After a failure: lets the file go, whether or not somebody closes the sink. */
+  async #giveUp(error: unknown): Promise<void> {
+    this.#failure ??= this.#systemFailure(error); // S3
+    this.#parts = [];
+    await this.#release().catch(() => {});
+  }
+
+  async #release(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    if (this.#claimed) openPaths.delete(this.#path);
+    this.#claimed = false;
+    await file?.close();
   }
 
   async #writePart(file: FileHandle, part: Buffer): Promise<void> {

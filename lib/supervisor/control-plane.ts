@@ -5,7 +5,7 @@
  * proxy that was collected. So every call here is raced against the thread's end and a time limit, errors cross as
  * data, and the proxy lives as long as the `Remote` that holds it.
  */
-import type { MessagePort } from "node:worker_threads";
+import { MessagePort } from "node:worker_threads";
 import * as Comlink from "comlink";
 import { fromWire, HoldfastError, toWire, type WireError } from "../base/errors.js";
 import { controlCallTimeoutMs } from "../base/limits.js";
@@ -25,7 +25,7 @@ export function expose(api: ControlApi, port: MessagePort): void {
     async call(name, args) {
       try {
         const value = await (api[name] as (...values: unknown[]) => unknown)(...args);
-        return Comlink.transfer({ value }, transferables(value));
+        return Comlink.transfer({ value }, transferables(value) as never);
       } catch (error) {
         return { error: toWire(error) };
       }
@@ -59,7 +59,7 @@ export class Remote<T extends ControlApi> {
       timer.unref();
     });
     try {
-      const call = this.#proxy.call(name, args) as Promise<Outcome>;
+      const call = this.#proxy.call(name, Comlink.transfer(args, args.flatMap(transferables) as never)) as Promise<Outcome>;
       const outcome = await Promise.race([call, this.#ended, timeout]);
       if ("error" in outcome) throw fromWire(outcome.error);
       return outcome.value as Awaited<ReturnType<T[K]>>;
@@ -69,17 +69,18 @@ export class Remote<T extends ControlApi> {
   }
 }
 
-/** The buffers at the top level of a result, which move rather than being copied. */
-function transferables(value: unknown): ArrayBuffer[] {
-  const buffers = new Set<ArrayBuffer>();
+/** What moves rather than being copied: ports, and buffers of their own, at the top levels of a value. */
+function transferables(value: unknown): (ArrayBuffer | MessagePort)[] {
+  const moving = new Set<ArrayBuffer | MessagePort>();
   const visit = (part: unknown): void => {
-    if (part instanceof Uint8Array && part.buffer instanceof ArrayBuffer && part.byteLength === part.buffer.byteLength) {
-      buffers.add(part.buffer);
+    if (part instanceof MessagePort) moving.add(part);
+    else if (part instanceof Uint8Array && part.buffer instanceof ArrayBuffer && part.byteLength === part.buffer.byteLength) {
+      moving.add(part.buffer);
     }
   };
   if (Array.isArray(value)) value.forEach(visit);
   else if (typeof value === "object" && value !== null) {
     for (const part of Object.values(value)) Array.isArray(part) ? part.forEach(visit) : visit(part);
   }
-  return [...buffers];
+  return [...moving];
 }
