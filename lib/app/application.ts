@@ -15,7 +15,7 @@ import type { ShardCounts } from "../shard/ports.js";
 import { egressCode, Registry } from "../shard/registry.js";
 import type { CommitNotice } from "../snapshot/coordinator.js";
 import type { RecoveryReport } from "../supervisor/storage-thread.js";
-import { Supervisor } from "../supervisor/supervisor.js";
+import { type EgressWatermark, Supervisor } from "../supervisor/supervisor.js";
 import { EgressDelivery } from "./egress-delivery.js";
 import { type AskOptions, Gateway } from "./gateway.js";
 import type { ResolvedOptions } from "./options.js";
@@ -240,7 +240,7 @@ export class Application {
 
   // --- events of the supervisor -------------------------------------------------------------------------------------
 
-  async #onRecovered(report: RecoveryReport): Promise<void> {
+  async #onRecovered(report: RecoveryReport): Promise<readonly EgressWatermark[]> {
     this.#gateway.recovered(report.session, report.keyGroups);
     for (const message of report.warnings) this.#events.emit("warning", { message });
     if (!this.#opened) {
@@ -248,7 +248,9 @@ export class Application {
       this.#committed = report.epoch;
       await this.#delivery.open(report.watermarks, report.epoch);
     }
+    const { watermarks } = this.#delivery; // before anything is delivered
     for (const [epoch, outputs] of byEpoch(report)) this.#delivery.deliver(epoch, outputs);
+    return watermarks;
   }
 
   #onConnected(channels: Parameters<Gateway["connect"]>[0], report: RecoveryReport): void {

@@ -7,6 +7,7 @@
  * E2. A sink gets its epochs in order, one write at a time; a watermark is told to storage only after the sink has made
  *     everything up to it durable.
  * E3. An egress without a sink is acknowledged by its readers.
+ * E4. A sink has a watermark from the moment it is opened, so that storage can commit it before the first write.
  */
 import { HoldfastError } from "../base/errors.js";
 import { egressSyncIntervalMs, MiB } from "../base/limits.js";
@@ -15,6 +16,7 @@ import type { AppDefinition } from "../model/app.js";
 import type { EgressBinding, EgressRecord, EgressSink, SinkWatermark } from "../model/egress.js";
 import { type OutputEntry, readOutput } from "../shard/output.js";
 import { egressCode } from "../shard/registry.js";
+import type { EgressWatermark } from "../supervisor/supervisor.js";
 import { Subscribers } from "./subscribers.js";
 
 /** Decoded bytes that may wait for sinks and readers before ingress and gateway close. */
@@ -39,6 +41,8 @@ interface Outlet {
   /** What the sink had taken when it was opened. */
   opened: number;
   acknowledged: number;
+  /** Encoded; of `acknowledged`. */
+  position: Uint8Array;
   /** Writes and syncs one after the other (E2). */
   chain: Promise<void>;
 }
@@ -70,6 +74,7 @@ export class EgressDelivery {
       sink: undefined,
       opened: 0,
       acknowledged: 0,
+      position: new Uint8Array(0),
       chain: Promise.resolve(),
     }));
     this.#byCode = new Map(this.#outlets.map((outlet) => [outlet.code, outlet]));
@@ -77,10 +82,7 @@ export class EgressDelivery {
   }
 
   /** Opens every sink where the recovered watermarks say. */
-  async open(
-    watermarks: readonly { readonly egressCode: number; readonly epoch: number; readonly position: Uint8Array }[],
-    committed: number,
-  ): Promise<void> {
+  async open(watermarks: readonly EgressWatermark[], committed: number): Promise<void> {
     for (const outlet of this.#outlets) {
       const found = watermarks.find((watermark) => watermark.egressCode === outlet.code);
       outlet.opened = found?.epoch ?? 0;
@@ -88,10 +90,18 @@ export class EgressDelivery {
       if (outlet.binding === undefined) continue;
       const known = found && { epoch: found.epoch, position: this.#codec.decode(found.position) };
       outlet.sink = await outlet.binding.open(known);
+      outlet.position = found?.position ?? this.#encode((await outlet.sink.sync()).position); // E4
     }
     this.#delivered = Math.min(committed, ...this.#outlets.map(({ opened }) => opened));
     this.#timer = setInterval(() => void this.acknowledge(), egressSyncIntervalMs);
     this.#timer.unref();
+  }
+
+  /** Where every sink is known to be. */
+  get watermarks(): EgressWatermark[] {
+    return this.#outlets
+      .filter(({ sink }) => sink !== undefined)
+      .map(({ code, acknowledged, position }) => ({ egressCode: code, epoch: acknowledged, position: position.slice() }));
   }
 
   /** Readers of an egress; undefined when the application has no such egress. */
@@ -166,7 +176,12 @@ export class EgressDelivery {
   async #tell(outlet: Outlet, { epoch, position }: SinkWatermark): Promise<void> {
     if (epoch <= outlet.acknowledged) return;
     outlet.acknowledged = epoch;
-    await this.#ports.acknowledge(outlet.code, epoch, this.#codec.encode(position).slice());
+    outlet.position = this.#encode(position);
+    await this.#ports.acknowledge(outlet.code, epoch, outlet.position.slice()); // the call takes its bytes away
+  }
+
+  #encode(position: unknown): Uint8Array {
+    return this.#codec.encode(position).slice();
   }
 
   #enqueue(outlet: Outlet, work: (sink: EgressSink) => Promise<void>): Promise<void> {

@@ -8,6 +8,7 @@
  *     kept, again from the oldest.
  */
 import { invariant } from "../base/invariant.js";
+import { messageBytesEstimate } from "../base/limits.js";
 import { Queue } from "../base/queue.js";
 import type { Outbound } from "../channel/outbound.js";
 
@@ -29,7 +30,7 @@ class Lane {
 
 export class GatewaySession {
   readonly #lanes: readonly Lane[];
-  /** Bytes kept. */
+  /** Bytes kept, estimated: a small message weighs far more than its body. */
   bytes = 0;
 
   constructor(shards: number) {
@@ -50,7 +51,7 @@ export class GatewaySession {
   add(shard: number, body: Uint8Array, accepted: (() => void) | undefined): void {
     const lane = this.#lanes[shard];
     lane.kept.push({ sequence: ++lane.accepted, body, accepted });
-    this.bytes += body.length;
+    this.bytes += messageBytesEstimate + body.length;
   }
 
   /** Moves entries into a shard's ring until it refuses. True when something new was published. */
@@ -78,7 +79,7 @@ export class GatewaySession {
     invariant(sequence <= lane.accepted, "a shard consumes what was sent");
     for (let entry = lane.kept.peek(); entry !== undefined && entry.sequence <= sequence; entry = lane.kept.peek()) {
       lane.kept.shift();
-      this.bytes -= entry.body.length;
+      this.bytes -= messageBytesEstimate + entry.body.length;
       entry.accepted?.();
     }
     if (lane.next < lane.kept.head) lane.next = lane.kept.head;
@@ -96,9 +97,13 @@ export class GatewaySession {
     for (const lane of this.#lanes) lane.channel = undefined;
   }
 
-  /** X2 */
   resend(shard: number): void {
     const lane = this.#lanes[shard];
-    lane.next = lane.kept.head;
+    lane.next = this.firstToResend(lane.kept);
+  }
+
+  /** X2 */
+  firstToResend(kept: Queue<LaneEntry>): number {
+    return kept.head;
   }
 }

@@ -8,7 +8,7 @@
  */
 import { ByteWriter } from "../base/bytes.js";
 import { fromWire, HoldfastError, type WireError } from "../base/errors.js";
-import { askTimeoutMs } from "../base/limits.js";
+import { askTimeoutMs, messageBytesEstimate } from "../base/limits.js";
 import { Queue } from "../base/queue.js";
 import type { Outbound } from "../channel/outbound.js";
 import { writeMessageHead } from "../codec/message-codec.js";
@@ -64,7 +64,6 @@ export class Gateway {
   #keyGroups = 0;
   #flushing = false;
   #closed: Error | undefined;
-  /** Called when a commit left nothing kept, for who drains. */
   #connected = false;
 
   constructor(registry: Registry, ports: GatewayPorts, shards: number, bytesMax: number) {
@@ -185,7 +184,7 @@ export class Gateway {
         };
         this.#enter(entry, id, payload, askNumber, accepted);
       };
-      this.#queue(payload.length, enter, (error) => {
+      this.#queue(messageBytesEstimate + payload.length, enter, (error) => {
         this.#rejecters.delete(reject);
         reject(error);
       });

@@ -6,7 +6,9 @@ import { start } from "../index.js";
 import { leave, leaveNow } from "./leave.js";
 import { runCli } from "./run.js";
 
-const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
 
 // A reader of the output that went away (`| head`) is no reason to end: the results are in the egresses.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});

@@ -60,7 +60,8 @@ export class Progress {
   show(): void {
     if (this.#status === undefined) return;
     const sample = this.sample(this.#status());
-    if (this.#mode === "json") this.#ports.stdout.write(`${JSON.stringify({ event: "progress", ...jsonOf(sample) })}\n`);
+    if (this.#mode === "json")
+      this.#ports.stdout.write(`${JSON.stringify({ event: "progress", ...jsonOf(sample) })}\n`);
     else if (this.#mode === "plain") this.#ports.stderr.write(`${lineOf(sample)}\n`);
     else if (this.#mode === "live") this.#showLive(sample);
   }
@@ -113,7 +114,11 @@ export class Progress {
 }
 
 /** Live where a terminal can show it. */
-export function progressMode(options: { json: boolean; progress: boolean }, stderr: OutputPort, env: CliPorts["env"]): ProgressMode {
+export function progressMode(
+  options: { json: boolean; progress: boolean },
+  stderr: OutputPort,
+  env: CliPorts["env"],
+): ProgressMode {
   if (!options.progress) return "none";
   if (options.json) return "json";
   return stderr.isTTY === true && env.TERM !== "dumb" ? "live" : "plain";
@@ -123,7 +128,20 @@ export function progressMode(options: { json: boolean; progress: boolean }, stde
 export function jsonOf({ status, elapsedMs, ingestedPerSecond, turnsPerSecond }: Sample): object {
   const { state, shards, committed, ingested, turns, rejected, parked, orphans, restarts, exhausted } = status;
   const rates = { ingestedPerSecond, turnsPerSecond };
-  return { elapsedMs, state, shards, committed, ingested, turns, ...rates, rejected, parked, orphans, restarts, exhausted };
+  return {
+    elapsedMs,
+    state,
+    shards,
+    committed,
+    ingested,
+    turns,
+    ...rates,
+    rejected,
+    parked,
+    orphans,
+    restarts,
+    exhausted,
+  };
 }
 
 /** A duration for people: `0.4 s`, `59.9 s`, `12:05`, `1:00:07`. */

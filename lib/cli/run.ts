@@ -111,9 +111,16 @@ function commandLine(ports: CliPorts, run: (module: string, options: RunOptions)
   program
     .command("run")
     .description("run an application until it is told to stop, or with --exit-when-done to the end of its input")
-    .argument("<module>", "the application: a JavaScript or TypeScript module whose default export is made by defineApp")
+    .argument(
+      "<module>",
+      "the application: a JavaScript or TypeScript module whose default export is made by defineApp",
+    )
     .requiredOption("-d, --data <directory>", "the data directory; made when it does not exist", parseDirectory)
-    .option("-s, --shards <n>", `worker threads, 1 to ${shardsMax}; default: as in the last run, at first one per core`, parseShards)
+    .option(
+      "-s, --shards <n>",
+      `worker threads, 1 to ${shardsMax}; default: as in the last run, at first one per core`,
+      parseShards,
+    )
     .option("--exit-when-done", "end once every finite ingress is exhausted and all effects are committed", false)
     .option("--json", "progress, warnings and result as one JSON object per line on stdout", false)
     .option("--no-progress", "no progress")
@@ -215,7 +222,10 @@ class RunCommand {
     const elapsedMs = Math.round(this.#ports.clock.now() - this.#startedAt);
     const how = ending.kind === "signal" ? `stopped by ${ending.signal}` : "done";
     if (this.#options.json) {
-      const averages = { ingestedPerSecond: perSecond(status.ingested, elapsedMs), turnsPerSecond: perSecond(status.turns, elapsedMs) };
+      const averages = {
+        ingestedPerSecond: perSecond(status.ingested, elapsedMs),
+        turnsPerSecond: perSecond(status.turns, elapsedMs),
+      };
       this.#json({ event: "done", exitCode: code, how, ...jsonOf({ status, elapsedMs, ...averages }) });
     } else {
       this.#ports.stdout.write(`${how}: ${summaryOf(status, elapsedMs)}\n`);
@@ -227,15 +237,27 @@ class RunCommand {
   #explainLeft({ parked, orphans, rejected }: RunStatus): void {
     const where = `wait in ${this.#options.data}`;
     if (rejected > 0) this.#say(`${countOf(rejected)} bad records are in the reject files`);
-    if (parked > 0) this.#say(`${countOf(parked)} addresses are parked, their messages ${where}: correct the function and start again`);
-    if (orphans > 0) this.#say(`${countOf(orphans)} messages for functions that are not defined ${where}: define the functions and start again`);
+    if (parked > 0)
+      this.#say(
+        `${countOf(parked)} addresses are parked, their messages ${where}: correct the function and start again`,
+      );
+    if (orphans > 0)
+      this.#say(
+        `${countOf(orphans)} messages for functions that are not defined ${where}: define the functions and start again`,
+      );
   }
 
   #fail(error: unknown): number {
     const code = this.#phase === "starting" && isConfiguration(error) ? exitUsage : exitFailed; // C1
     if (this.#options.json) {
       const { code: errorCode, message } = toWire(error);
-      this.#json({ event: "failed", exitCode: code, code: errorCode ?? null, message, causes: causesOf(toWire(error)) });
+      this.#json({
+        event: "failed",
+        exitCode: code,
+        code: errorCode ?? null,
+        message,
+        causes: causesOf(toWire(error)),
+      });
     }
     printError(error, this.#ports);
     return code;
@@ -254,13 +276,23 @@ class RunCommand {
   }
 
   #report(app: RunningApplication): void {
-    app.on("parked", ({ address, error }) => this.#warn("parked", { address, error: messageOf(error) }, `parked ${address}: ${messageOf(error)}`));
+    app.on("parked", ({ address, error }) =>
+      this.#warn("parked", { address, error: messageOf(error) }, `parked ${address}: ${messageOf(error)}`),
+    );
     app.on("rejected", ({ ingress, where, error }) =>
-      this.#warn("rejected", { ingress, where, error: messageOf(error) }, `rejected ${ingress}, ${where}: ${messageOf(error)}`),
+      this.#warn(
+        "rejected",
+        { ingress, where, error: messageOf(error) },
+        `rejected ${ingress}, ${where}: ${messageOf(error)}`,
+      ),
     );
     app.on("warning", ({ message }) => this.#warn("warning", { message }, message));
     app.on("restarted", ({ reason, attempt }) =>
-      this.#warn("restarted", { reason: messageOf(reason), attempt }, `restarted all shards (attempt ${attempt}): ${messageOf(reason)}`),
+      this.#warn(
+        "restarted",
+        { reason: messageOf(reason), attempt },
+        `restarted all shards (attempt ${attempt}): ${messageOf(reason)}`,
+      ),
     );
   }
 
@@ -288,7 +320,10 @@ function moduleUrl(module: string): URL {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isFile() !== true) {
     const what = found === undefined ? "does not exist" : "is not a file";
-    throw new HoldfastError("HF_BAD_MODULE", `the application module ${path} ${what}: give the path of a JavaScript or TypeScript file`);
+    throw new HoldfastError(
+      "HF_BAD_MODULE",
+      `the application module ${path} ${what}: give the path of a JavaScript or TypeScript file`,
+    );
   }
   return pathToFileURL(path);
 }

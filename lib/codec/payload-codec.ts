@@ -17,9 +17,11 @@
  */
 import { endianness } from "node:os";
 import { Decoder, Encoder, ExtData } from "@msgpack/msgpack";
+import type { ByteWriter } from "../base/bytes.js";
 import { HoldfastError, isHoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { MiB, payloadBytesMax, payloadDepthMax } from "../base/limits.js";
+import { DECLINED, flatBytesMax, learn, readFlat, writeFlat } from "./flat-codec.js";
 import { typedArrayKinds } from "./plain-data.js";
 
 invariant(endianness() === "LE", "typed arrays are written as they lie in memory, little-endian");
@@ -73,6 +75,26 @@ export class PayloadCodec {
     if (bytes.length > keptBufferBytes) this.#encoder = newEncoder();
     if (bytes.length > payloadBytesMax) throw tooLarge(bytes.length);
     return bytes;
+  }
+
+  /** Appends the bytes of a value to a writer; small flat records go a short way (flat-codec.ts). Errors as `encode`. */
+  write(value: unknown, writer: ByteWriter): void {
+    if (typeof value === "object" && value !== null) {
+      const at = writer.reserve(flatBytesMax);
+      const end = writeFlat(value, writer.memory, at);
+      writer.truncate(end === DECLINED ? at : end);
+      if (end !== DECLINED) return;
+    }
+    writer.bytes(this.encode(value));
+  }
+
+  /** `decode` of the bytes between two offsets. */
+  read(bytes: Uint8Array, at: number, end: number): unknown {
+    const record = readFlat(bytes, at, end);
+    if (record !== undefined) return record;
+    const value = this.decode(bytes.subarray(at, end));
+    learn(value);
+    return value;
   }
 
   /**

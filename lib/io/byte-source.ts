@@ -68,7 +68,8 @@ export class FileSource implements ByteSource {
     this.#busy = true;
     stat(this.#path, (error, found) => {
       if (this.#over()) return;
-      if (error !== null && this.#follow && this.#position === 0 && systemCode(error) === "ENOENT") return this.#later();
+      if (error !== null && this.#follow && this.#position === 0 && systemCode(error) === "ENOENT")
+        return this.#later();
       const refusal = error === null ? this.#refusal(found) : unreadable(this.#path, error);
       if (refusal !== undefined) return this.#sink.fail(refusal);
       this.#busy = true;
@@ -225,11 +226,16 @@ export class GzipSource implements ByteSource {
 
 function unreadable(path: string, error: unknown): HoldfastError {
   const why = systemCode(error) === "ENOENT" ? "does not exist" : `cannot be read: ${(error as Error).message}`;
-  return new HoldfastError("HF_INGRESS_FAILED", `${path} ${why}; put the file there, or correct the path`, { cause: error });
+  return new HoldfastError("HF_INGRESS_FAILED", `${path} ${why}; put the file there, or correct the path`, {
+    cause: error,
+  });
 }
 
 function notAFile(path: string): HoldfastError {
-  return new HoldfastError("HF_INGRESS_FAILED", `${path} is not a regular file; an NDJSON ingress needs one, to go back to a position`);
+  return new HoldfastError(
+    "HF_INGRESS_FAILED",
+    `${path} is not a regular file; an NDJSON ingress needs one, to go back to a position`,
+  );
 }
 
 function replaced(path: string, how: string): HoldfastError {

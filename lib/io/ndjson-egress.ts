@@ -19,7 +19,13 @@ import { basename, dirname, resolve } from "node:path";
 import { HoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { KiB, MiB } from "../base/limits.js";
-import { type EgressBinding, EgressDefinition, type EgressRecord, type EgressSink, type SinkWatermark } from "../model/egress.js";
+import {
+  type EgressBinding,
+  EgressDefinition,
+  type EgressRecord,
+  type EgressSink,
+  type SinkWatermark,
+} from "../model/egress.js";
 import { checkOptionNames, filePath, systemCode } from "./file-path.js";
 import { jsonLine } from "./json-value.js";
 
@@ -156,7 +162,10 @@ class NdjsonSink implements EgressSink {
   }
 
   async #openFile(whenNeeded: boolean): Promise<void> {
-    const committed = this.#committed?.file === undefined || this.#committed.file === basename(this.#path) ? this.#committed : undefined;
+    const committed =
+      this.#committed?.file === undefined || this.#committed.file === basename(this.#path)
+        ? this.#committed
+        : undefined;
     const existing = await this.#openExisting();
     if (existing === undefined) {
       if (committed !== undefined && committed.length > 0) throw this.#damaged("does not exist", committed.length);
@@ -173,7 +182,9 @@ class NdjsonSink implements EgressSink {
   /** Starts after content that was there before. */
   async #startAfter(file: FileHandle, size: number): Promise<void> {
     if (!(await endsLine(file, size))) {
-      throw this.#failed("its last line has no newline, a record would be appended to it: add one, or choose another path");
+      throw this.#failed(
+        "its last line has no newline, a record would be appended to it: add one, or choose another path",
+      );
     }
     this.#length = size;
     this.#written = size;
@@ -303,10 +314,18 @@ class NdjsonSink implements EgressSink {
     const code = systemCode(error);
     const where = `egress ${this.#name}, ${this.#path}`;
     if (code === "ENOSPC" || code === "EDQUOT") {
-      return new HoldfastError("HF_DISK_FULL", `${where}: no space left; make room and start again, its records wait in the log`, { cause: error });
+      return new HoldfastError(
+        "HF_DISK_FULL",
+        `${where}: no space left; make room and start again, its records wait in the log`,
+        { cause: error },
+      );
     }
     const said = error instanceof Error ? error.message : String(error);
-    return new HoldfastError("HF_EGRESS_FAILED", `${where}: ${said}; its records wait in the log and are written at the next start`, { cause: error });
+    return new HoldfastError(
+      "HF_EGRESS_FAILED",
+      `${where}: ${said}; its records wait in the log and are written at the next start`,
+      { cause: error },
+    );
   }
 }
 

@@ -14,7 +14,14 @@ import { HoldfastError } from "../base/errors.js";
 import { KiB, MiB } from "../base/limits.js";
 import { EgressDefinition } from "../model/egress.js";
 import { checkIngressName } from "../model/function-type.js";
-import { type IngressDefinition, type IngressItem, type Reject, type Router, rejectsName, type SplitReader } from "../model/ingress.js";
+import {
+  type IngressDefinition,
+  type IngressItem,
+  type Reject,
+  type Router,
+  rejectsName,
+  type SplitReader,
+} from "../model/ingress.js";
 import { checkSchema, type Schema, validate } from "../model/schema.js";
 import { type ByteSink, type ByteSource, FileSource, GzipSource } from "./byte-source.js";
 import { checkOptionNames, filePath } from "./file-path.js";
@@ -63,7 +70,9 @@ export function ndjsonIngress<T>(name: string, options: NdjsonIngressOptions<T>)
     open: (_split, position, wake) => new NdjsonReader(name, settings, checkPosition(name, position), wake),
     route: options.route,
     onBadRecord: options.onBadRecord ?? "reject",
-    rejects: bindNdjsonFile(new EgressDefinition<Reject>(rejectsName(name), undefined), settings.rejects, { whenNeeded: true }),
+    rejects: bindNdjsonFile(new EgressDefinition<Reject>(rejectsName(name), undefined), settings.rejects, {
+      whenNeeded: true,
+    }),
   };
 }
 
@@ -95,7 +104,9 @@ class NdjsonReader implements SplitReader, ByteSink {
     this.#wake = wake;
     this.#lines = new LineSplitter(position, settings.lineBytesMax);
     const { path, follow } = settings;
-    this.#source = path.endsWith(".gz") ? new GzipSource(path, position, this) : new FileSource(path, position, follow, this);
+    this.#source = path.endsWith(".gz")
+      ? new GzipSource(path, position, this)
+      : new FileSource(path, position, follow, this);
     this.#source.ask();
   }
 
@@ -131,7 +142,9 @@ class NdjsonReader implements SplitReader, ByteSink {
   }
 
   fail(error: HoldfastError): void {
-    this.#failure = new HoldfastError("HF_INGRESS_FAILED", `ingress ${this.#name}: ${textOf(error)}`, { cause: error.cause });
+    this.#failure = new HoldfastError("HF_INGRESS_FAILED", `ingress ${this.#name}: ${textOf(error)}`, {
+      cause: error.cause,
+    });
     this.#wake();
   }
 
@@ -163,7 +176,8 @@ class NdjsonReader implements SplitReader, ByteSink {
   /** Passes over a byte order mark at the beginning of the file. */
   #skipMark(): void {
     const { memory, lineFrom, lineTo } = this.#lines;
-    if (lineTo - lineFrom >= 3 && memory[lineFrom + 1] === 0xbb && memory[lineFrom + 2] === 0xbf) this.#lines.lineFrom += 3;
+    if (lineTo - lineFrom >= 3 && memory[lineFrom + 1] === 0xbb && memory[lineFrom + 2] === 0xbf)
+      this.#lines.lineFrom += 3;
   }
 
   #parse(): IngressItem {
@@ -224,13 +238,15 @@ function checkOptions<T>(name: string, options: NdjsonIngressOptions<T>): Settin
   checkOptionNames(options, optionNames, what);
   const { follow = false, onBadRecord = "reject", lineBytesMax = lineBytesDefault, schema } = options;
   const path = filePath(options.path, `path of ${what}`);
-  const rejects = options.rejects === undefined ? `${path}.rejects.ndjson` : filePath(options.rejects, `rejects of ${what}`);
+  const rejects =
+    options.rejects === undefined ? `${path}.rejects.ndjson` : filePath(options.rejects, `rejects of ${what}`);
   const refuse = (rule: string): never => {
     throw new HoldfastError("HF_BAD_OPTIONS", `${what}: ${rule}`);
   };
   if (typeof options.route !== "function") refuse("route must be a function of (record, to)");
   if (typeof follow !== "boolean") refuse("follow must be true or false");
-  if (follow && path.endsWith(".gz")) refuse("a .gz file cannot be followed, it has no place where it grows: unpack it first");
+  if (follow && path.endsWith(".gz"))
+    refuse("a .gz file cannot be followed, it has no place where it grows: unpack it first");
   if (onBadRecord !== "reject" && onBadRecord !== "fail") refuse('onBadRecord must be "reject" or "fail"');
   if (!Number.isSafeInteger(lineBytesMax) || lineBytesMax < 1 || lineBytesMax > lineBytesLimit) {
     refuse(`lineBytesMax must be an integer from 1 to ${lineBytesLimit}`);

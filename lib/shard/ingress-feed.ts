@@ -7,7 +7,7 @@
  */
 import { HoldfastError } from "../base/errors.js";
 import { copyPlain, estimateBytes } from "../codec/plain-data.js";
-import type { Address } from "../model/address.js";
+import { type Address, checkId } from "../model/address.js";
 import type { IngressDefinition, IngressItem, Reject, SplitReader } from "../model/ingress.js";
 import { validate } from "../model/schema.js";
 import type { Instance } from "./instance.js";
@@ -84,9 +84,10 @@ export class IngressFeed {
 
   readonly #to = (address: Address<never, unknown>, message: unknown): void => {
     const entry = this.#port.registry.byName.get(address?.type);
-    if (entry === undefined || typeof address.id !== "string") {
+    if (entry === undefined) {
       throw new HoldfastError("HF_UNKNOWN_FUNCTION", `the application defines no function "${String(address?.type)}"`);
     }
+    checkId(entry.type, address.id); // an address may be made by hand
     const schema = entry.definition.options.message;
     const checked = schema === undefined ? message : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${address.id}`);
     const payload = copyPlain(checked, "message");

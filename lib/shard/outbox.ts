@@ -43,7 +43,9 @@ export class Outbox {
       invariant(this.#channel.sent === sequence, "ring order is send order");
       return;
     }
-    this.#entries.push({ body: body.slice(0, length), keyGroup, generation, sequence, rowed: false }); // O1
+    const copy = new Uint8Array(length); // not body.slice: a Buffer's slice is a view
+    copy.set(body.subarray(0, length));
+    this.#entries.push({ body: copy, keyGroup, generation, sequence, rowed: false }); // O1
     this.bytes += length;
   }
 

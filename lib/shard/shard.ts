@@ -65,6 +65,8 @@ export class Shard implements TurnPort, FeedPort {
   #dirty = false;
   #pressed = false;
   #admissionOpen = true;
+  /** The last step took from ingresses and gateway. */
+  #admitted = true;
   #turns = 0;
   #ingested = 0;
   #rejected = 0;
@@ -121,7 +123,8 @@ export class Shard implements TurnPort, FeedPort {
     let work = this.#captureWanted();
     work += this.#drainOutboxes();
     work += this.#receive();
-    if (this.#admits(pressure)) work += this.#receiveGateway() + this.#ingest();
+    this.#admitted = this.#admits(pressure);
+    if (this.#admitted) work += this.#receiveGateway() + this.#ingest();
     work += this.#complete();
     if ((pressure & stopTurns) === 0) work += this.#retry() + this.#runTurns();
     this.#publish();
@@ -140,9 +143,10 @@ export class Shard implements TurnPort, FeedPort {
     this.#state.releaseView();
     if (isLater(control.want, this.#epoch) && !this.#ports.capture.open) return true;
     if (this.#framesWait()) return true;
-    if ((control.pressure & stopTurns) === 0 && this.#mailbox.runnable) return true;
-    if (this.#admits(control.pressure) && !gateway.empty()) return true;
-    if (this.#asyncTurns.settled || this.#retries.due()) return true;
+    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#retries.due())) return true;
+    if (this.#admits(control.pressure) && (!this.#admitted || !gateway.empty())) return true; // feeds cannot be asked
+    if (this.#asyncTurns.settled) return true;
+    if (this.#drainOutboxes() + this.#publish() > 0) return true; // room made before the wish for it was seen
     return this.#captureMayMove();
   }
 
@@ -366,12 +370,17 @@ export class Shard implements TurnPort, FeedPort {
     return true;
   }
 
-  #publish(): void {
-    for (let to = 0; to < this.#outboxes.length; to++) if (to !== this.index) this.#publishTo(to);
+  /** Shows the others what was offered to their rings; how many of them got something new. */
+  #publish(): number {
+    let published = 0;
+    for (let to = 0; to < this.#outboxes.length; to++) if (to !== this.index && this.#publishTo(to)) published++;
+    return published;
   }
 
-  #publishTo(to: number): void {
-    if (this.#ports.outbound[to]?.publish()) this.#ports.wakeShard(to);
+  #publishTo(to: number): boolean {
+    if (!this.#ports.outbound[to]?.publish()) return false;
+    this.#ports.wakeShard(to);
+    return true;
   }
 
   // --- admission ----------------------------------------------------------------------------------------------------
@@ -525,7 +534,7 @@ export class Shard implements TurnPort, FeedPort {
     const writer = this.#writer;
     writer.reset();
     writeMessageHead(writer, target.entry.code, target.id, hi, lo, callerCode, callerId, 0, 0, 0);
-    writer.bytes(this.#codec.encode(payload));
+    this.#codec.write(payload, writer);
     const outbox = this.#outboxes[target.shard];
     invariant(outbox !== undefined, "another shard has an outbox");
     outbox.send(writer.memory, writer.length, this.#epoch, target.keyGroup, generation);

@@ -11,7 +11,7 @@
 import { HoldfastError } from "../base/errors.js";
 import { payloadBytesMax } from "../base/limits.js";
 import { copyPlain, estimateBytes, freezePlain } from "../codec/plain-data.js";
-import { Address, type AnyAddress } from "../model/address.js";
+import { Address, type AnyAddress, checkId } from "../model/address.js";
 import type { Context } from "../model/context.js";
 import type { EgressDefinition } from "../model/egress.js";
 import { formatMessageId } from "../model/message-id.js";
@@ -152,13 +152,14 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
 
   #resolve(to: AnyAddress): Instance {
     const entry = this.#port.registry.byName.get(to?.type);
-    if (entry === undefined || typeof to.id !== "string") {
+    if (entry === undefined) {
       throw new HoldfastError(
         "HF_UNKNOWN_FUNCTION",
         `the application defines no function "${String(to?.type)}": add it to defineApp({ functions })`,
         { address: this.instance.toString() },
       );
     }
+    checkId(entry.type, to.id); // an address may be made by hand
     return this.#port.resolve(entry, to.id);
   }
 

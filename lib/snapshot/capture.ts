@@ -41,7 +41,7 @@ export interface CapturePorts {
   handOver(delta: Delta): void;
 }
 
-type Stage = "closed" | "cells" | "messages" | "outboxes" | "peers";
+type Stage = "closed" | "cells" | "messages" | "outboxes" | "peers" | "copied";
 
 export class Capture implements CapturePort {
   readonly #config: CaptureConfig;
@@ -100,7 +100,7 @@ export class Capture implements CapturePort {
     const began = this.#ports.clock.now();
     const work = this.#advance();
     if (work > 0) this.#workMs += this.#ports.clock.now() - began;
-    if (this.#stage === "peers" && work > 0) this.#finish();
+    if (this.#stage === "copied") this.#finish(); // C1
     return work;
   }
 
@@ -118,7 +118,9 @@ export class Capture implements CapturePort {
       case "peers":
         if (!this.#allCaptured()) return 0;
         this.copyChannels();
+        this.#stage = "copied";
         return 1;
+      case "copied":
       case "closed":
         return 0;
       default:
@@ -226,7 +228,7 @@ export class Capture implements CapturePort {
       message.askNumber,
       0,
     );
-    writer.bytes(this.#codec.encode(message.payload));
+    this.#codec.write(message.payload, writer);
     this.#rows.endValue();
   };
 

@@ -63,7 +63,7 @@ export function decodeCommit(payload: Uint8Array): { deltas: DeltaPlace[]; water
   for (let count = reader.u16(); count > 0; count--) {
     const code = reader.u32();
     const epoch = reader.u64();
-    watermarks.set(code, { epoch, position: reader.view(reader.u32()).slice() });
+    watermarks.set(code, { epoch, position: new Uint8Array(reader.view(reader.u32())) });
   }
   reader.finish();
   return { deltas, watermarks };

@@ -43,5 +43,5 @@ export function decodeMeta(name: string, value: Uint8Array): Meta {
   if (name === gatewayName) return { kind: "gateway", session: reader.u32(), consumed: reader.f64() };
   if (!name.startsWith(splitPrefix)) return { kind: "other" };
   const split = readText(reader);
-  return { kind: "position", split, bytes: reader.view(reader.remaining).slice() };
+  return { kind: "position", split, bytes: new Uint8Array(reader.view(reader.remaining)) };
 }

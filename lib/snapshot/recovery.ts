@@ -22,6 +22,7 @@ import { type LogScan, scanLog } from "../log/log-reader.js";
 import { LogWriter } from "../log/log-writer.js";
 import { type Manifest, type ManifestFunction, readManifest, writeManifest } from "../log/manifest.js";
 import { recordType } from "../log/record.js";
+import { listSegments } from "../log/segment-name.js";
 import { hashName } from "../partition/hash.js";
 import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { splitKey } from "../shard/ingress-feed.js";
@@ -114,7 +115,7 @@ export class Recovery {
     const { dataDir } = this.#config;
     const old = readManifest(disk, dataDir);
     if (old !== undefined) this.#checkOwner(old);
-    const chain = old === undefined ? emptyChain : this.#readChain(old);
+    const chain = old === undefined ? this.#emptyChain() : this.#readChain(old);
     const committed = chain.committed;
     let merges = this.#openBases(old?.layout ?? 1, old?.shards ?? this.#config.shards, committed);
     this.#fold(merges, chain.epochs, committed);
@@ -124,7 +125,10 @@ export class Recovery {
     const relayout = old !== undefined && old.shards !== this.#config.shards;
     const layout = relayout ? old.layout + 1 : (old?.layout ?? 1);
     const keyGroups = old?.keyGroups ?? this.#config.keyGroups;
-    if (relayout) merges = this.#writeLayout(merges, layout, keyGroups, committed);
+    if (relayout) {
+      this.#ports.keepOnlyLayout(old.layout); // a start that did not get to its manifest may have left rows in the new one
+      merges = this.#writeLayout(merges, layout, keyGroups, committed);
+    }
     const log = this.writeTail(generation, chain, committed, merges, watermarks);
     const manifest = this.#nextManifest(old, { generation, layout, keyGroups, firstSegment: log.log.firstSegment, committed });
     writeManifest(disk, dataDir, manifest); // V3
@@ -159,6 +163,12 @@ export class Recovery {
 
   // --- the chain of commits -----------------------------------------------------------------------------------------
 
+  /** A new data directory, or one whose first start did not get as far as its manifest and left a segment behind. */
+  #emptyChain(): Chain {
+    const left = listSegments(this.#ports.disk, `${this.#config.dataDir}/log`);
+    return { epochs: [], committed: 0, nextSegment: (left.at(-1) ?? 0) + 1 };
+  }
+
   #readChain(manifest: Manifest): Chain {
     const found = new Map<string, { readonly crc: number; readonly payload: Uint8Array }>();
     const commits: { epoch: number; payload: Uint8Array }[] = [];
@@ -178,6 +188,7 @@ export class Recovery {
       const previous = epochs.at(-1)?.epoch;
       if (previous !== undefined && epoch !== previous + 1) break;
       const { deltas, watermarks } = decodeCommit(payload);
+      if (epochs.length === 0 && isTrimmed(deltas, manifest)) continue;
       const joined = joinParts(deltas, found);
       if (joined === undefined) break;
       epochs.push({ epoch, deltas: joined, watermarks });
@@ -382,7 +393,7 @@ export class Recovery {
     const outputs: RecoveredOutput[] = [];
     for (const { epoch, deltas } of epochs) {
       if (epoch <= taken) continue;
-      for (const { shard, payload } of deltas) outputs.push({ epoch, shard, output: splitDelta(payload).output.slice() });
+      for (const { shard, payload } of deltas) outputs.push({ epoch, shard, output: new Uint8Array(splitDelta(payload).output) });
     }
     return outputs;
   }
@@ -401,8 +412,6 @@ interface Chain {
   readonly nextSegment: number;
 }
 
-const emptyChain: Chain = { epochs: [], committed: 0, nextSegment: 1 };
-
 /** What one shard gets, while it is put together. */
 class ShardDeal {
   readonly messages: RestoredMessage[] = [];
@@ -420,6 +429,11 @@ class ShardDeal {
     }
     return this;
   }
+}
+
+/** True for a commit at the head of the log whose deltas, or some of them, went with the segments before it. */
+function isTrimmed(places: readonly DeltaPlace[], manifest: Manifest): boolean {
+  return places.some(({ segment }) => segment < manifest.firstSegment);
 }
 
 /** The parts of a commit's deltas, joined by shard; undefined when one is missing or is not the one that was committed. */

@@ -9,6 +9,8 @@
  * U2. Any end of a shard thread outside `stop` restarts all shards from the last commit, with growing pauses, at most
  *     `restartsMax` times in `restartWindowMs`; errors that a restart cannot mend fail at once.
  * U3. The storage thread is never replaced: when it dies the application has failed.
+ * U4. Storage knows where every sink is before the first commit of a generation. Otherwise a crash between a first write
+ *     and its watermark would leave records in the sink that no watermark tells apart from what was there before.
  */
 import { availableParallelism } from "node:os";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
@@ -47,10 +49,17 @@ export interface SupervisorConfig {
   readonly watchdogTimeoutMs: number;
 }
 
+/** How far the sink of an egress is, for storage. */
+export interface EgressWatermark {
+  readonly egressCode: number;
+  readonly epoch: number;
+  readonly position: Uint8Array;
+}
+
 /** What the floor above does with what happens. */
 export interface SupervisorEvents {
-  /** A generation was recovered; nothing runs yet. */
-  recovered(report: RecoveryReport): void | Promise<void>;
+  /** A generation was recovered; nothing runs yet. Returns where every sink is: its first commit says so (U4). */
+  recovered(report: RecoveryReport): Promise<readonly EgressWatermark[]>;
   /** Its shards run; these are the gateway's channels to them. */
   connected(channels: readonly Outbound[], report: RecoveryReport): void;
   /** Its shards are gone. */
@@ -99,6 +108,9 @@ export class Supervisor {
   #generation: Generation | undefined;
   #restarts: number[] = [];
   #restarting: Promise<void> | undefined;
+  /** Why the generation that comes up is of no use already. */
+  #spoiled: Error | undefined;
+  #failure: Error | undefined;
   /** Restarts since the start. */
   restartCount = 0;
   readonly #atExit = (): void => this.#closeGates();
@@ -123,10 +135,17 @@ export class Supervisor {
       await this.#bringUp();
       this.#state = "running";
     } catch (error) {
+      if (isHoldfastError(error, "HF_WORKER_FAILED")) return this.#startAgain(error);
       this.#state = "failed";
       await this.#takeDown();
       throw error;
     }
+  }
+
+  /** A message that was in flight may end a thread before all of them are up: like any end of a thread (U2). */
+  async #startAgain(reason: Error): Promise<void> {
+    await this.#restart(reason);
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Wakes a shard for what the gateway put into its ring. */
@@ -211,11 +230,16 @@ export class Supervisor {
     invariant(storage !== undefined && this.#generation === undefined, "storage is up, shards are not"); // U1
     const report = await storage.call("recover", { ...this.#config.recovery, session: this.#session });
     this.#session = report.session;
-    await this.#events.recovered(report);
-    await this.#startShards(storage, report);
+    const watermarks = await this.#events.recovered(report);
+    this.#spoiled = undefined;
+    await this.#startShards(storage, report, watermarks);
   }
 
-  async #startShards(storage: Remote<StorageControl>, report: RecoveryReport): Promise<void> {
+  async #startShards(
+    storage: Remote<StorageControl>,
+    report: RecoveryReport,
+    watermarks: readonly EgressWatermark[],
+  ): Promise<void> {
     const { shards } = this.#config.recovery;
     const memory = ControlWords.allocate(shards, true) as SharedArrayBuffer;
     const control = new ControlWords(memory, shards);
@@ -266,7 +290,11 @@ export class Supervisor {
     this.#generation = { control, workers, bells, watchdog };
     const shardPorts = storageChannels.map(({ port1 }) => port1);
     await storage.call("begin", { control: memory, shards, shardPorts } as never, this.#config.generation);
+    for (const { egressCode, epoch, position } of watermarks) {
+      await storage.call("acknowledge", egressCode, epoch, position); // U4
+    }
     await Promise.all(workers.map((worker) => worker.control.call("start")));
+    if (this.#spoiled !== undefined) throw this.#spoiled;
     watchdog.start();
     const channels = gatewayRings.map((ring) => new Outbound(new RingProducer(ring)));
     this.#events.connected(channels, report);
@@ -280,7 +308,10 @@ export class Supervisor {
   }
 
   #shardEnded(reason: Error): void {
-    if (this.#state !== "running") return; // starting, restarting: who waits for the threads sees it
+    if (this.#state !== "running") {
+      this.#spoiled ??= reason; // starting, restarting: who brings the threads up sees it
+      return;
+    }
     if (isHoldfastError(reason) && lasting.has(reason.code)) this.#fail(reason);
     else {
       this.#restarting = this.#restart(reason).finally(() => {
@@ -325,6 +356,7 @@ export class Supervisor {
     if (this.#state === "stopping" || this.#state === "stopped" || this.#state === "failed") return;
     const starting = this.#state === "new";
     this.#state = "failed";
+    this.#failure = error;
     if (starting) return; // `start` rejects
     void this.#takeDown().then(
       () => this.#events.failed(error),
@@ -351,10 +383,8 @@ export class Supervisor {
     const worker = this.#storageWorker;
     this.#storageWorker = undefined;
     if (worker !== undefined) {
-      worker.removeAllListeners("exit");
-      worker.removeAllListeners("error");
       closeGate({ words: new Int32Array(this.#gates), index: storageGate }, 1_000);
-      await worker.terminate();
+      await worker.terminate(); // what was called and not answered fails with its end
     }
     process.removeListener("exit", this.#atExit);
     await this.#lock?.release();

@@ -49,17 +49,22 @@ test("reading that goes on at the position after any line finds the rest", () =>
 test("lines over the limit keep their place and their length, whatever the chunks are", () => {
   const long = fc.array(fc.tuple(fc.constantFrom("a", "é"), fc.nat(3_000)), { maxLength: 6 });
   fc.assert(
-    fc.property(long, fc.array(fc.nat(2_000), { maxLength: 30 }), fc.integer({ min: 1, max: 2_500 }), (parts, sizes, max) => {
-      const bytes = Buffer.from(parts.map(([unit, count]) => unit.repeat(count)).join("\n"));
-      const found = split(bytes, sizes, 0, max);
-      const expected = oracle(bytes, 0, max);
-      const place = ({ start, after: end, cutLength }: Line) => ({ start, after: end, cutLength });
-      assert.deepEqual(found.map(place), expected.map(place));
-      found.forEach((line, i) => {
-        if (line.cutLength === undefined) assert.equal(line.text, expected[i]?.text);
-        else assert.ok(Buffer.byteLength(line.text.replace(/\ufffd$/, "")) <= 1024);
-      });
-    }),
+    fc.property(
+      long,
+      fc.array(fc.nat(2_000), { maxLength: 30 }),
+      fc.integer({ min: 1, max: 2_500 }),
+      (parts, sizes, max) => {
+        const bytes = Buffer.from(parts.map(([unit, count]) => unit.repeat(count)).join("\n"));
+        const found = split(bytes, sizes, 0, max);
+        const expected = oracle(bytes, 0, max);
+        const place = ({ start, after: end, cutLength }: Line) => ({ start, after: end, cutLength });
+        assert.deepEqual(found.map(place), expected.map(place));
+        found.forEach((line, i) => {
+          if (line.cutLength === undefined) assert.equal(line.text, expected[i]?.text);
+          else assert.ok(Buffer.byteLength(line.text.replace(/\ufffd$/, "")) <= 1024);
+        });
+      },
+    ),
     { numRuns: 500 },
   );
 });
@@ -76,7 +81,8 @@ test("a file egress has every record once after crashes that keep any part of wh
         const sink = await binding.open(committed);
         if (committed === undefined) committed = await sink.sync();
         const last = crash === undefined ? batches.length : Math.min(batches.length, committed.epoch + (crash % 4));
-        for (let epoch = committed.epoch + 1; epoch <= last; epoch++) await sink.write(epoch, recordsOf(batches[epoch - 1] ?? []));
+        for (let epoch = committed.epoch + 1; epoch <= last; epoch++)
+          await sink.write(epoch, recordsOf(batches[epoch - 1] ?? []));
         const watermark = await sink.sync();
         const before = committed;
         // The watermark may or may not have been committed; the file then has any length from it on, and perhaps more.
@@ -88,7 +94,13 @@ test("a file egress has every record once after crashes that keep any part of wh
         writeFileSync(path, garbage, { flag: "a" });
       }
       const lines = readFileSync(path, "utf8");
-      assert.equal(lines, batches.flat().map((record) => `${JSON.stringify(record)}\n`).join(""));
+      assert.equal(
+        lines,
+        batches
+          .flat()
+          .map((record) => `${JSON.stringify(record)}\n`)
+          .join(""),
+      );
     }),
     { numRuns: 60 },
   );

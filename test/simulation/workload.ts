@@ -129,7 +129,7 @@ export class Workload {
   /** Tokens of the first items of a split. */
   tokensUpTo(split: string, position: number): number {
     let tokens = 0;
-    for (const { bad, messages } of (this.records.get(split) ?? []).slice(0, position)) {
+    for (const { bad, messages } of (this.records.get(split.replace(/^in\//, "")) ?? []).slice(0, position)) {
       if (!bad) for (const { message } of messages) tokens += message.tokens;
     }
     return tokens;

@@ -1,6 +1,15 @@
 /** The NDJSON connectors against real files, without an engine. */
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, describe } from "node:test";
@@ -110,7 +119,9 @@ describe("bad records", () => {
   });
 
   test("a line that is not UTF-8 is bad, one with U+FFFD by right is not", async () => {
-    const items = await readAll(fileOf(Buffer.concat([Buffer.from('"\ufffd"\n"'), Buffer.from([0xc3, 0x28]), Buffer.from('"\n')])));
+    const items = await readAll(
+      fileOf(Buffer.concat([Buffer.from('"\ufffd"\n"'), Buffer.from([0xc3, 0x28]), Buffer.from('"\n')])),
+    );
     assert.deepEqual(
       items.map(({ kind }) => kind),
       ["record", "bad"],
@@ -186,13 +197,19 @@ describe("following", () => {
 
 describe("a source that cannot be read", () => {
   test("a missing file is named with its absolute path", async () => {
-    await assert.rejects(readAll("does/not/exist.ndjson"), isFailure("HF_INGRESS_FAILED", join(process.cwd(), "does/not/exist.ndjson")));
+    await assert.rejects(
+      readAll("does/not/exist.ndjson"),
+      isFailure("HF_INGRESS_FAILED", join(process.cwd(), "does/not/exist.ndjson")),
+    );
     await assert.rejects(readAll("does/not/exist.gz"), isFailure("HF_INGRESS_FAILED", "exist.gz does not exist"));
   });
 
   test("a file shorter than the committed position is refused with the way out", async () => {
     await assert.rejects(readAll(fileOf("1\n"), {}, 3), isFailure("HF_INGRESS_FAILED", "truncated or replaced"));
-    await assert.rejects(readAll(join(folder, "gone"), { follow: true }, 3), isFailure("HF_INGRESS_FAILED", "does not exist"));
+    await assert.rejects(
+      readAll(join(folder, "gone"), { follow: true }, 3),
+      isFailure("HF_INGRESS_FAILED", "does not exist"),
+    );
   });
 
   test("a folder is refused", async () => {
@@ -227,15 +244,24 @@ describe("the definition of an ingress", () => {
   ];
   for (const [what, wrong] of refusals) {
     test(`refuses ${what}`, () => {
-      assert.throws(() => ndjsonIngress("x", { path: "x", route: () => {}, ...wrong } as never), isFailure("HF_BAD_OPTIONS", "x"));
+      assert.throws(
+        () => ndjsonIngress("x", { path: "x", route: () => {}, ...wrong } as never),
+        isFailure("HF_BAD_OPTIONS", "x"),
+      );
     });
   }
 
   test("refuses a bad name, no options, and an asynchronous schema", () => {
     assert.throws(() => ndjsonIngress("a b", { path: "x", route: () => {} }), isFailure("HF_BAD_NAME", "a b"));
     assert.throws(() => ndjsonIngress("a", undefined as never), isFailure("HF_BAD_OPTIONS", "options"));
-    const schema = v.pipeAsync(v.string(), v.checkAsync(async () => true));
-    assert.throws(() => ndjsonIngress("a", { path: "x", route: () => {}, schema: schema as never }), isFailure("HF_BAD_SCHEMA", "a"));
+    const schema = v.pipeAsync(
+      v.string(),
+      v.checkAsync(async () => true),
+    );
+    assert.throws(
+      () => ndjsonIngress("a", { path: "x", route: () => {}, schema: schema as never }),
+      isFailure("HF_BAD_SCHEMA", "a"),
+    );
   });
 
   test("has one split and rejects beside the file", async () => {
@@ -336,10 +362,16 @@ describe("writing", () => {
   test("refuses a file that is shorter than what was committed, or gone, or not the same, and leaves it alone", async () => {
     const path = fileOf("1\n2\n");
     await assert.rejects(openSink(path, { epoch: 1, position: { length: 5 } }), isFailure("HF_EGRESS_DAMAGED", path));
-    await assert.rejects(openSink(path, { epoch: 1, position: { length: 3 } }), isFailure("HF_EGRESS_DAMAGED", "another file"));
+    await assert.rejects(
+      openSink(path, { epoch: 1, position: { length: 3 } }),
+      isFailure("HF_EGRESS_DAMAGED", "another file"),
+    );
     assert.equal(readFileSync(path, "utf8"), "1\n2\n");
     rmSync(path);
-    await assert.rejects(openSink(path, { epoch: 1, position: { length: 4 } }), isFailure("HF_EGRESS_DAMAGED", "does not exist"));
+    await assert.rejects(
+      openSink(path, { epoch: 1, position: { length: 4 } }),
+      isFailure("HF_EGRESS_DAMAGED", "does not exist"),
+    );
   });
 
   test("goes on in a file of another name", async () => {
@@ -396,7 +428,10 @@ describe("writing", () => {
   });
 
   test("refuses what is not an egress and unknown options", () => {
-    assert.throws(() => ndjsonEgress({ name: "a/b" } as never, { path: "x" }), isFailure("HF_BAD_OPTIONS", "defineEgress"));
+    assert.throws(
+      () => ndjsonEgress({ name: "a/b" } as never, { path: "x" }),
+      isFailure("HF_BAD_OPTIONS", "defineEgress"),
+    );
     const egress = new EgressDefinition("a/b", undefined);
     assert.throws(() => ndjsonEgress(egress, { file: "x" } as never), isFailure("HF_BAD_OPTIONS", "file"));
     assert.throws(() => ndjsonEgress(egress, { path: "" }), isFailure("HF_BAD_OPTIONS", "path"));

@@ -1,0 +1,141 @@
+/**
+ * One run of the command in a child process, killed after a while or watched to its end.
+ *
+ * Owner and thread: main.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** A run that shows no progress for this long hangs. */
+const hangMs = 60_000;
+const lookEveryMs = 10;
+const outputKept = 16_384;
+
+/** When a run is killed. */
+export interface KillTime {
+  readonly after: "start" | "takeover";
+  readonly ms: number;
+}
+
+export interface RunPlan {
+  readonly module: URL;
+  readonly dataDir: string;
+  readonly shards: number;
+  /** Files whose growth is progress. */
+  readonly outputs: readonly string[];
+  /** Undefined: not killed. */
+  readonly kill: KillTime | undefined;
+}
+
+export interface RunOutcome {
+  readonly kind: "killed" | "done" | "failed" | "hung";
+  readonly how: string;
+  readonly ms: number;
+  /** Until the run had taken the data directory over: its log is read then; undefined when it did not come so far. */
+  readonly takeoverMs: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const cli = fileURLToPath(new URL("../../lib/cli/main.js", import.meta.url));
+
+/** Runs the command once. */
+export function run(plan: RunPlan): Promise<RunOutcome> {
+  const args = ["run", fileURLToPath(plan.module), "--data", plan.dataDir, "--shards", String(plan.shards)];
+  const child = spawn(process.execPath, [cli, ...args, "--exit-when-done", "--json"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return new Watch(child, plan).outcome;
+}
+
+class Watch {
+  readonly outcome: Promise<RunOutcome>;
+  readonly #child: ChildProcess;
+  readonly #plan: RunPlan;
+  readonly #began = performance.now();
+  readonly #generation: string;
+  #takeoverMs: number | undefined;
+  #stdout = "";
+  #stderr = "";
+  #killTimer: NodeJS.Timeout | undefined;
+  #killed = false;
+  #hung = false;
+  #progress = { of: "", at: performance.now() };
+
+  constructor(child: ChildProcess, plan: RunPlan) {
+    this.#child = child;
+    this.#plan = plan;
+    this.#generation = this.#current();
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stdout = (this.#stdout + text).slice(-outputKept);
+    });
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-outputKept);
+    });
+    const look = setInterval(() => this.#look(), lookEveryMs);
+    this.#schedule("start");
+    const onExit = (): boolean => child.kill("SIGKILL");
+    process.once("exit", onExit);
+    this.outcome = new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, signal) => {
+        clearInterval(look);
+        clearTimeout(this.#killTimer);
+        process.removeListener("exit", onExit);
+        resolve(this.#outcome(code, signal));
+      });
+    });
+  }
+
+  #schedule(reached: KillTime["after"]): void {
+    const { kill } = this.#plan;
+    if (kill?.after !== reached) return;
+    this.#killTimer = setTimeout(() => {
+      this.#killed = this.#child.kill("SIGKILL");
+    }, kill.ms);
+  }
+
+  #look(): void {
+    const now = performance.now();
+    if (this.#takeoverMs === undefined && this.#current() !== this.#generation) {
+      this.#takeoverMs = now - this.#began;
+      this.#schedule("takeover");
+    }
+    const progress = this.#progressNow();
+    if (progress !== this.#progress.of) this.#progress = { of: progress, at: now };
+    else if (now - this.#progress.at > hangMs && !this.#hung) {
+      this.#hung = true;
+      this.#child.kill("SIGKILL");
+    }
+  }
+
+  /** Lengths of the outputs and what the command last said, times and rates excepted. */
+  #progressNow(): string {
+    const lengths = this.#plan.outputs.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+    const counts = this.#stdout.slice(this.#stdout.lastIndexOf('"state"')).match(/"(ingested|turns)":\d+/g) ?? [];
+    return [...lengths, ...counts].join(" ");
+  }
+
+  #current(): string {
+    try {
+      return readFileSync(join(this.#plan.dataDir, "CURRENT"), "utf8");
+    } catch {
+      return ""; // not there before the first start
+    }
+  }
+
+  #outcome(code: number | null, signal: NodeJS.Signals | null): RunOutcome {
+    const killed = this.#killed && signal === "SIGKILL";
+    const kind = this.#hung ? "hung" : killed ? "killed" : code === 0 ? "done" : "failed";
+    return {
+      kind,
+      how: signal ?? `exit code ${code}`,
+      ms: performance.now() - this.#began,
+      takeoverMs: this.#takeoverMs,
+      stdout: this.#stdout,
+      stderr: this.#stderr,
+    };
+  }
+}

@@ -1,0 +1,124 @@
+/** Real applications for tests: real threads, a real disk, a directory of their own that goes away with the test. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { BroadcastChannel } from "node:worker_threads";
+import { type Application, type EgressRecord, type ErrorCode, HoldfastError, type StartOptions, start } from "../../lib/index.js";
+
+const testTimeoutMs = 60_000;
+
+/** Where one test keeps its files and starts its applications. */
+export interface Lab {
+  readonly folder: string;
+  readonly dataDir: string;
+  readonly shards: number;
+  /** Starts an application module of this folder's `apps`; it is stopped at the end of the test. */
+  start(name: string, options?: Partial<StartOptions>): Promise<Application>;
+}
+
+/** The URL of a module in `apps`. */
+export function appUrl(name: string): URL {
+  return new URL(`./apps/${name}.app.js`, import.meta.url);
+}
+
+/** One test with a lab, at one shard count. */
+export function appTest(name: string, body: (lab: Lab, t: TestContext) => Promise<void>, shards = 2): void {
+  test(name, { timeout: testTimeoutMs }, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "holdfast-e2e-"));
+    const apps: Application[] = [];
+    const dataDir = join(folder, "data");
+    try {
+      await body(
+        {
+          folder,
+          dataDir,
+          shards,
+          start: async (module, options = {}) => {
+            const app = await start(appUrl(module), { dataDir, shards, ...options });
+            apps.push(app);
+            return app;
+          },
+        },
+        t,
+      );
+    } finally {
+      await Promise.allSettled(apps.map((app) => app.stop()));
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+/** The same test with 1, 2 and 3 shards. */
+export function appTests(name: string, body: (lab: Lab, t: TestContext) => Promise<void>): void {
+  for (const shards of [1, 2, 3]) appTest(`${name} (${shards === 1 ? "1 shard" : `${shards} shards`})`, body, shards);
+}
+
+/** The next records of an egress. */
+export async function take<T>(records: AsyncIterator<EgressRecord<T>>, count: number): Promise<EgressRecord<T>[]> {
+  const taken: EgressRecord<T>[] = [];
+  while (taken.length < count) {
+    const { done, value } = await records.next();
+    assert.ok(!done, `the egress ended after ${taken.length} of ${count} records`);
+    taken.push(value);
+  }
+  return taken;
+}
+
+/** Asserts that a promise or call fails with a Holdfast error of this code whose message says `what`. */
+export async function refused(attempt: Promise<unknown> | (() => unknown), code: ErrorCode, what?: RegExp): Promise<HoldfastError> {
+  const error = await thrownBy(attempt);
+  assert.ok(error instanceof HoldfastError, `expected ${code}, got ${String(error)}`);
+  assert.equal(error.code, code, error.message);
+  if (what !== undefined) assert.match(error.message, what);
+  return error;
+}
+
+async function thrownBy(attempt: Promise<unknown> | (() => unknown)): Promise<unknown> {
+  try {
+    const value = await (typeof attempt === "function" ? attempt() : attempt);
+    return new Error(`nothing was thrown, the result is ${String(value)}`);
+  } catch (error) {
+    return error;
+  }
+}
+
+/** The next event of a kind. */
+export function nextEvent(app: Application, event: "parked" | "restarted" | "warning" | "rejected"): Promise<unknown> {
+  return new Promise((resolve) => app.on(event, resolve));
+}
+
+/** The test's side of `waitAtGate` in `apps/gate.ts`: learns who waits at the gate, and opens it for all. */
+export class Gate {
+  readonly #channel = new BroadcastChannel("holdfast-test-gate");
+  readonly #arrived: string[] = [];
+  #look: () => void = () => {};
+
+  constructor() {
+    this.#channel.onmessage = (event) => {
+      const { arrived } = (event as { readonly data: { readonly arrived?: string } }).data;
+      if (arrived === undefined) return;
+      this.#arrived.push(arrived);
+      this.#look();
+    };
+  }
+
+  /** Resolves when this many turns have come to the gate. */
+  arrived(count: number): Promise<readonly string[]> {
+    return new Promise((resolve) => {
+      this.#look = () => {
+        if (this.#arrived.length >= count) resolve(this.#arrived);
+      };
+      this.#look();
+    });
+  }
+
+  open(): void {
+    this.#channel.postMessage({ open: true });
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * One generation of shards in a simulated world: real shards, captures and rings, stepped by the scheduler instead of by
+ * threads, with the sleeping and waking of the threads (lib/supervisor/step-loop.ts) played step by step.
+ */
+import type { Clock } from "../../lib/base/clock.js";
+import type { Random } from "../../lib/base/random.js";
+import { ControlWords } from "../../lib/channel/control-words.js";
+import { Doorbell } from "../../lib/channel/doorbell.js";
+import { Inbound } from "../../lib/channel/inbound.js";
+import { Outbound } from "../../lib/channel/outbound.js";
+import { allocateRing } from "../../lib/ring/ring-memory.js";
+import { RingConsumer } from "../../lib/ring/ring-consumer.js";
+import { RingProducer } from "../../lib/ring/ring-producer.js";
+import type { ShardConfig, ShardEvent } from "../../lib/shard/ports.js";
+import { Shard } from "../../lib/shard/shard.js";
+import { Capture } from "../../lib/snapshot/capture.js";
+import type { Delta } from "../../lib/snapshot/delta.js";
+import type { Recovered } from "../../lib/snapshot/recovery.js";
+import { packRestored, unpackRestored } from "../../lib/snapshot/restored.js";
+import type { BaseReader } from "../../lib/store/base.js";
+import { gatewaySender } from "../../lib/store/row-key.js";
+import type { Params } from "./params.js";
+import type { Workload } from "./workload.js";
+
+/** What a generation needs of its world. */
+export interface GenerationPort {
+  readonly random: Random;
+  readonly clock: Clock;
+  openReader(shard: number): BaseReader;
+  handOver(delta: Delta): void;
+  wakeStorage(): void;
+  /** A gateway ring has room again. */
+  gatewayRoom(shard: number): void;
+  report(event: ShardEvent): void;
+}
+
+type Mode = "starting" | "busy" | "parking" | "asleep";
+
+/** A shard and the state of its loop. */
+class Seat {
+  shard: Shard | undefined;
+  mode: Mode = "starting";
+  rung = false;
+  due = Number.POSITIVE_INFINITY;
+}
+
+export class Generation {
+  readonly number: number;
+  readonly control: ControlWords;
+  readonly gatewayChannels: readonly Outbound[];
+  /** Rings the doorbell of each shard. */
+  readonly bells: readonly Doorbell[];
+  alive = true;
+  readonly #params: Params;
+  readonly #port: GenerationPort;
+  readonly #workload: Workload;
+  readonly #config: Omit<ShardConfig, "index" | "splits">;
+  readonly #recovered: Recovered;
+  readonly #seats: readonly Seat[];
+  readonly #rings: readonly (readonly (ArrayBufferLike | undefined)[])[];
+  readonly #gatewayRings: readonly ArrayBufferLike[];
+
+  constructor(params: Params, shards: number, workload: Workload, recovered: Recovered, port: GenerationPort) {
+    const { manifest, session } = recovered;
+    this.number = manifest.generation;
+    this.#params = params;
+    this.#port = port;
+    this.#workload = workload;
+    this.#recovered = recovered;
+    this.#config = {
+      app: workload.app,
+      shards,
+      keyGroups: manifest.keyGroups,
+      generation: manifest.generation,
+      session,
+      epoch: manifest.committed,
+      limits: {
+        residentInstancesMax: params.residentInstancesMax,
+        admissionBytesMax: params.admissionBytesMax,
+        overloadBytesMax: Number.MAX_SAFE_INTEGER,
+        turnAttemptsMax: params.turnAttemptsMax,
+        turnRetryBaseMs: 3,
+        turnTimeoutMs: params.turnTimeoutMs,
+      },
+    };
+    this.control = new ControlWords(ControlWords.allocate(shards, false), shards);
+    this.control.want = manifest.committed;
+    this.control.committed = manifest.committed;
+    this.#seats = Array.from({ length: shards }, () => new Seat());
+    this.#rings = this.#seats.map((_, from) => this.#seats.map((_, to) => (from === to ? undefined : this.#ring())));
+    this.#gatewayRings = this.#seats.map(() => this.#ring());
+    this.gatewayChannels = this.#gatewayRings.map((ring) => new Outbound(new RingProducer(ring)));
+    this.bells = this.#seats.map(
+      (seat, index) =>
+        new Doorbell(this.control.words, this.control.parkedIndex(index), {
+          postMessage: () => {
+            seat.rung = true;
+          },
+        }),
+    );
+  }
+
+  get shards(): readonly (Shard | undefined)[] {
+    return this.#seats.map(({ shard }) => shard);
+  }
+
+  /** True when no shard has anything to do until a clock, a doorbell or a promise says so. */
+  get quiet(): boolean {
+    return this.#seats.every(({ mode, rung }) => mode === "asleep" && !rung);
+  }
+
+  /** When the next sleeping shard wants to be stepped. */
+  get nextDue(): number {
+    return Math.min(...this.#seats.map(({ due }) => due));
+  }
+
+  /** What the shards are doing, for people. */
+  describe(): string {
+    return this.#seats
+      .map(({ mode, shard, rung, due }) => {
+        const waits = shard?.wantsRoom ? ", waits for room" : "";
+        return `${mode}${rung ? ", rung" : ""}, ${shard?.inFlight} in flight${waits}, due ${due}, epoch ${shard?.epoch}`;
+      })
+      .join("; ");
+  }
+
+  /** The next thing that happens on a shard's thread: its start, a step, falling asleep, waking up. */
+  advance(index: number): number {
+    const seat = this.#seats[index];
+    switch (seat.mode) {
+      case "starting":
+        seat.shard = this.#build(index);
+        seat.mode = "busy";
+        return 1;
+      case "busy":
+        return this.#step(seat, index);
+      case "parking":
+        return this.#park(seat, index);
+      case "asleep":
+        if (!seat.rung && seat.due > this.#port.clock.now()) return 0;
+        this.#wake(seat, index);
+        return 1;
+    }
+  }
+
+  #step(seat: Seat, index: number): number {
+    const shard = seat.shard as Shard;
+    seat.rung = false;
+    const work = shard.step();
+    this.control.beat(index);
+    if (this.#params.parking) {
+      if (work === 0) seat.mode = "parking";
+    } else this.control.setIdle(index, work === 0 && !shard.mayWork());
+    return work;
+  }
+
+  #park(seat: Seat, index: number): number {
+    const shard = seat.shard as Shard;
+    this.bells[index].park();
+    this.control.setIdle(index, true);
+    this.control.setRoomWanted(index, shard.wantsRoom);
+    seat.mode = "asleep";
+    const dueIn = shard.mayWork() ? 0 : shard.dueIn();
+    seat.due = dueIn === undefined ? Number.POSITIVE_INFINITY : this.#port.clock.now() + dueIn;
+    return 0;
+  }
+
+  #wake(seat: Seat, index: number): void {
+    this.bells[index].unpark();
+    this.control.setIdle(index, false);
+    seat.rung = false;
+    seat.due = Number.POSITIVE_INFINITY;
+    seat.mode = "busy";
+  }
+
+  #build(index: number): Shard {
+    const { shards } = this.#config;
+    const seat = this.#seats[index];
+    const inbound = this.#seats.map((_, from) => {
+      const ring = this.#rings[from][index];
+      return ring === undefined ? undefined : new Inbound(new RingConsumer(ring));
+    });
+    const outbound = this.#seats.map((_, to) => {
+      const ring = this.#rings[index][to];
+      return ring === undefined ? undefined : new Outbound(new RingProducer(ring));
+    });
+    const { clock } = this.#port;
+    const { control } = this;
+    const capture = new Capture(
+      { index, shards, keyGroups: this.#config.keyGroups, generation: this.number },
+      { clock, control, inbound, handOver: (delta) => this.#port.handOver(delta) },
+    );
+    return new Shard(
+      { ...this.#config, index, splits: this.#workload.splits.filter((_, place) => place % shards === index) },
+      {
+        clock,
+        control,
+        inbound,
+        outbound,
+        gateway: new Inbound(new RingConsumer(this.#gatewayRings[index])),
+        base: this.#port.openReader(index),
+        capture,
+        wakeShard: (shard) => this.bells[shard].ringIfParked(),
+        wakeStorage: () => this.#port.wakeStorage(),
+        wakeForRoom: (from) => {
+          if (from === gatewaySender) {
+            if (control.gatewayRoomWanted(index)) this.#port.gatewayRoom(index);
+          } else if (control.roomWanted(from)) this.bells[from].ringIfParked();
+        },
+        wakeSelf: () => {
+          seat.rung = true;
+        },
+        report: (event) => this.#port.report(event),
+      },
+      unpackRestored(packRestored(this.#recovered.shards[index])),
+    );
+  }
+
+  /** A ring whose positions wrap soon. */
+  #ring(): ArrayBufferLike {
+    const { random } = this.#port;
+    const initialPosition = this.#params.nearWrap ? 2 ** 32 - 8 * random.below(1_000) - 8 : 0;
+    return allocateRing({ capacity: this.#params.ringBytes, shared: false, initialPosition });
+  }
+}

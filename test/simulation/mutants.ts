@@ -1,0 +1,212 @@
+/**
+ * One rule of the protocol per mutant. Each replaces a method of a real class by one that lacks the rule; the engine
+ * itself carries no flags. Every mutant must make the simulation fail.
+ */
+import { GatewaySession } from "../../lib/app/gateway-session.js";
+import { Outbound } from "../../lib/channel/outbound.js";
+import { LogWriter } from "../../lib/log/log-writer.js";
+import { Mailbox } from "../../lib/shard/mailbox.js";
+import { Outbox, type OutboxEntry } from "../../lib/shard/outbox.js";
+import { Shard } from "../../lib/shard/shard.js";
+import { StateAccess } from "../../lib/shard/state-access.js";
+import { Capture } from "../../lib/snapshot/capture.js";
+import { Coordinator } from "../../lib/snapshot/coordinator.js";
+import type { Delta } from "../../lib/snapshot/delta.js";
+import { Recovery } from "../../lib/snapshot/recovery.js";
+import { Storage } from "../../lib/snapshot/storage.js";
+import { rowTable, tableOf } from "../../lib/store/row-key.js";
+
+/** Replaces methods, and remembers how to put them back. */
+class Surgery {
+  readonly #undo: (() => void)[] = [];
+
+  replace<T extends object, K extends keyof T>(type: { readonly prototype: T }, name: K, make: (original: T[K]) => T[K]): void {
+    const { prototype } = type;
+    const original = prototype[name];
+    prototype[name] = make(original);
+    this.#undo.push(() => {
+      prototype[name] = original;
+    });
+  }
+
+  undo(): void {
+    for (const step of this.#undo.splice(0)) step();
+  }
+}
+
+const plants = {
+  /** A frame carries the epoch at `send`, not the one in which its last fragment enters the ring. */
+  noretag(surgery: Surgery): void {
+    const epochs = new WeakMap<Outbox, number[]>();
+    surgery.replace(Outbox, "send", (send) => {
+      return function (this: Outbox, body, length, epoch, keyGroup, generation) {
+        const sent = epochs.get(this) ?? [0];
+        sent.push(epoch); // by sequence
+        epochs.set(this, sent);
+        send.call(this, body, length, epoch, keyGroup, generation);
+      };
+    });
+    surgery.replace(Outbox, "epochOf", () => {
+      return function (this: Outbox, entry: OutboxEntry) {
+        return (epochs.get(this) as number[])[entry.sequence];
+      };
+    });
+  },
+  /** A frame carries the epoch in which its first fragment enters the ring. */
+  fragtag(surgery: Surgery): void {
+    const begun = new WeakMap<Outbound, number>();
+    surgery.replace(Outbound, "offerFragments", (offerFragments) => {
+      return function (this: Outbound, body, length, epoch) {
+        const first = begun.get(this) ?? epoch;
+        begun.set(this, first);
+        const entered = offerFragments.call(this, body, length, first);
+        if (entered) begun.delete(this);
+        return entered;
+      };
+    });
+  },
+  /** Frames of an older epoch that are consumed while a capture is open are not recorded. */
+  norecord(surgery: Surgery): void {
+    surgery.replace(Capture, "record", () => () => true);
+  },
+  /** What lies in the rings up to the published tails is not copied. */
+  nocopy(surgery: Surgery): void {
+    surgery.replace(Capture, "copyChannels", () => () => {});
+  },
+  /** A frame that was copied counts as one without a row when it is consumed, so nothing deletes its row. */
+  doublerec(surgery: Surgery): void {
+    surgery.replace(Capture, "frameHasRow", () => {
+      return function (this: Capture, from, channel) {
+        if (!this.open || !this.belongsToCut(channel.epoch)) return false;
+        return this.record(from, channel.received + 1, channel);
+      };
+    });
+  },
+  /** Outboxes are not captured. */
+  nooverflow(surgery: Surgery): void {
+    surgery.replace(Shard, "captureOutboxes", () => () => []);
+  },
+  /** A frame of a newer epoch is consumed before its epoch is captured. */
+  noforce(surgery: Surgery): void {
+    surgery.replace(Shard, "enterEpochOf", () => () => true);
+  },
+  /** The inputs of unfinished async turns are not captured. */
+  loseinflight(surgery: Surgery): void {
+    surgery.replace(Mailbox, "takeHeld", () => () => []);
+  },
+  /** Tombstones of rows that recovery gives to another shard are dropped. */
+  norehome(surgery: Surgery): void {
+    surgery.replace(Storage, "recover", (recover) => {
+      return function (this: Storage, config) {
+        const recovered = recover.call(this, config);
+        const shards = recovered.shards.map((shard) => ({
+          ...shard,
+          tombstones: shard.tombstones.filter((key) => tableOf(key) !== rowTable.INFLIGHT),
+        }));
+        return { ...recovered, shards };
+      };
+    });
+  },
+  /** Messages in flight are dealt out in another order than they were sent. */
+  dealorder(surgery: Surgery): void {
+    surgery.replace(Storage, "recover", (recover) => {
+      return function (this: Storage, config) {
+        const recovered = recover.call(this, config);
+        const shards = recovered.shards.map((shard) => ({ ...shard, messages: [...shard.messages].reverse() }));
+        return { ...recovered, shards };
+      };
+    });
+  },
+  /** Deltas are folded into merges when they arrive, before they are committed. */
+  mergeearly(surgery: Surgery): void {
+    surgery.replace(Coordinator, "onDelta", (onDelta) => {
+      return function (this: Coordinator, delta) {
+        if (this.isCurrent(delta)) this.merges[delta.shard].fold(delta.epoch, delta.rows);
+        onDelta.call(this, delta);
+      };
+    });
+    surgery.replace(Coordinator, "fold", () => () => {});
+  },
+  /** Output leaves when the deltas are there, before the commit is durable. */
+  earlyegress(surgery: Surgery): void {
+    surgery.replace(Coordinator, "commit", (commit) => {
+      return function (this: Coordinator, deltas: readonly Delta[]) {
+        Coordinator.prototype.release.call(this, deltas);
+        const { release } = this;
+        this.release = () => {};
+        commit.call(this, deltas);
+        this.release = release;
+      };
+    });
+  },
+  /** Deltas of an ended generation are committed when they arrive. */
+  latecommit(surgery: Surgery): void {
+    const generations = new WeakMap<Storage, number>();
+    const ended = new WeakMap<Storage, { readonly generation: number; readonly coordinator: Coordinator }>();
+    surgery.replace(Coordinator, "isCurrent", () => () => true);
+    surgery.replace(LogWriter, "close", () => () => {});
+    surgery.replace(Storage, "recover", (recover) => {
+      return function (this: Storage, config) {
+        const recovered = recover.call(this, config);
+        generations.set(this, recovered.manifest.generation);
+        return recovered;
+      };
+    });
+    surgery.replace(Storage, "end", (end) => {
+      return function (this: Storage) {
+        const { coordinator } = this;
+        if (coordinator !== undefined) ended.set(this, { generation: generations.get(this) ?? 0, coordinator });
+        return end.call(this);
+      };
+    });
+    surgery.replace(Storage, "onDelta", (onDelta) => {
+      return function (this: Storage, delta) {
+        const old = ended.get(this);
+        if (old?.generation === delta.generation) old.coordinator.onDelta(delta);
+        else onDelta.call(this, delta);
+      };
+    });
+  },
+  /** Recovery trusts what is in the page cache. */
+  trustcache(surgery: Surgery): void {
+    surgery.replace(Recovery, "makeDurable", () => () => {});
+    surgery.replace(Recovery, "flushTail", () => () => {});
+  },
+  /** Recovery takes bases for durable without syncing them. */
+  nobasesync(surgery: Surgery): void {
+    surgery.replace(Recovery, "makeDurable", () => () => {});
+  },
+  /** The log is trimmed below what the bases hold, not below what they hold durably. */
+  trunccur(surgery: Surgery): void {
+    surgery.replace(Coordinator, "durableBaseEpoch", () => {
+      return function (this: Coordinator) {
+        return Math.min(...this.merges.map((merge) => merge.base.epoch));
+      };
+    });
+  },
+  /** The gateway does not resend to a new generation. */
+  gwskip(surgery: Surgery): void {
+    surgery.replace(GatewaySession, "firstToResend", () => (kept) => kept.tail);
+  },
+  /** A shard takes a gateway message whatever its sequence. */
+  gwdup(surgery: Surgery): void {
+    surgery.replace(Shard, "isNextOfGateway", () => () => true);
+  },
+  /** Instances are evicted before the base has what they wrote. */
+  evictdirty(surgery: Surgery): void {
+    surgery.replace(StateAccess, "mayDrop", () => (instance) => instance.queued === 0 && instance.state === "ready");
+  },
+} as const;
+
+/** The name of a mutant. */
+export type Mutant = keyof typeof plants;
+
+/** All mutants. */
+export const mutantNames = Object.keys(plants) as Mutant[];
+
+/** Plants a mutant; returns what takes it out again. */
+export function plantMutant(name: Mutant): () => void {
+  const surgery = new Surgery();
+  plants[name](surgery);
+  return () => surgery.undo();
+}

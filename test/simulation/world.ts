@@ -1,0 +1,876 @@
+/**
+ * One simulated world: a machine with a disk, processes on it that crash, callers and a sink outside. The engine's own
+ * classes run in it unchanged; threads, clock, disk, bases and the messages between threads are the scheduler's.
+ *
+ * O1. What leaves is committed: a recovery finds every epoch whose output was seen outside, with the same output.
+ * O2. A chain in the sink has no gap, no link twice, and at the end every link.
+ * O3. A caller is answered at most once, and at the end exactly once.
+ * O4. With faults off everything drains.
+ */
+import { HoldfastError, isHoldfastError } from "../../lib/base/errors.js";
+import { type Random, seededRandom } from "../../lib/base/random.js";
+import { ByteWriter } from "../../lib/base/bytes.js";
+import { egressPressure } from "../../lib/channel/control-words.js";
+import { Doorbell } from "../../lib/channel/doorbell.js";
+import { PayloadCodec } from "../../lib/codec/payload-codec.js";
+import { writeMessageHead } from "../../lib/codec/message-codec.js";
+import { epochIdleIntervalMs } from "../../lib/base/limits.js";
+import { GatewaySession } from "../../lib/app/gateway-session.js";
+import { hashId, hashName32 } from "../../lib/partition/hash.js";
+import { shardOfKeyGroup } from "../../lib/partition/key-groups.js";
+import type { Reject } from "../../lib/model/ingress.js";
+import { readOutput } from "../../lib/shard/output.js";
+import { keyText } from "../../lib/shard/state-access.js";
+import type { CommitNotice } from "../../lib/snapshot/coordinator.js";
+import type { Delta } from "../../lib/snapshot/delta.js";
+import type { Recovered, RecoveryConfig } from "../../lib/snapshot/recovery.js";
+import { Storage } from "../../lib/snapshot/storage.js";
+import type { BaseWriter, Row } from "../../lib/store/base.js";
+import { Generation, type GenerationPort } from "./generation.js";
+import { Ledger, type Rows } from "./ledger.js";
+import { actionNames, drawParams, type Params } from "./params.js";
+import { SimBase } from "./sim-base.js";
+import { SimDisk, SimulatedCrash } from "./sim-disk.js";
+import { SimSink } from "./sim-sink.js";
+import { outCode, rejectsCode, type SimLink, type SimMessage, Workload } from "./workload.js";
+import { rule, Violation } from "./violation.js";
+
+const dataDir = "data";
+const drainRoundsMax = 4_000;
+const storageNapMaxMs = epochIdleIntervalMs;
+
+export interface WorldStatistics {
+  crashes: number;
+  commits: number;
+  turns: number;
+  workerRestarts: number;
+  processCrashes: number;
+  powerLosses: number;
+  crashesInCalls: number;
+  crashesInRecovery: number;
+  relayouts: number;
+  ioErrors: number;
+  parked: number;
+  rejected: number;
+  asks: number;
+  lateDeltas: number;
+  trims: number;
+  restored: number;
+  hash: number;
+}
+
+type CrashKind = "worker" | "process" | "os";
+
+interface Ask {
+  readonly number: number;
+  answers: number;
+}
+
+export class World {
+  readonly params: Params;
+  readonly statistics: WorldStatistics;
+  readonly #random: Random;
+  readonly #workload: Workload;
+  readonly #disk: SimDisk;
+  readonly #bases = new Map<string, SimBase>();
+  readonly #ledger: Ledger;
+  readonly #codec = new PayloadCodec();
+  readonly #writer = new ByteWriter(512);
+  readonly #sink: SimSink<SimLink>;
+  readonly #rejects: SimSink<Reject>;
+  /** Last link of each chain in the sink. */
+  #ends = new Map<string, SimLink>();
+  /** Output seen outside, by epoch (O1). */
+  readonly #seenOutside = new Map<number, string>();
+  #storage: Storage;
+  #generation: Generation | undefined;
+  #session = 0;
+  #gateway: GatewaySession | undefined;
+  readonly #sessions = new Set<number>();
+  readonly #numbers = new Map<string, number>();
+  readonly #asks = new Map<number, Ask>();
+  #asked = 0;
+  #shards: number;
+  #now = 1_000;
+  #deltas: Delta[][] = [];
+  #lateDeltas: Delta[] = [];
+  /** Deltas that storage has been given, by epoch and shard. */
+  #given = new Map<number, Delta[]>();
+  #notices: CommitNotice[] = [];
+  /** The last epoch that main has heard of. */
+  #heard = 0;
+  #acknowledgements: { code: number; epoch: number; length: number }[] = [];
+  #roomFor = new Set<number>();
+  /** Consumed numbers of a new generation that main hears of later than of its channels. */
+  #consumedLater: { readonly shard: number; readonly consumed: number }[] = [];
+  #pauses: (() => void)[] = [];
+  #asyncTicks = 0;
+  #faulty = true;
+  #brokenRule: string | undefined;
+  /** Calls to the disk until the next crash inside one; 0 for none. */
+  #crashIn = 0;
+  #crashKind: "process" | "os" = "process";
+  #storageAsleepUntil = 0;
+  #storageRung = false;
+  #storageBell: Doorbell | undefined;
+  #pressed = false;
+  #parkedSeen = false;
+  #lastGeneration = 0;
+  #layout = 1;
+
+  constructor(seed: number) {
+    const random = seededRandom(Math.imul(seed, 0x9e3779b1) ^ 0x51ed270b);
+    this.#random = random;
+    this.params = drawParams(random);
+    this.statistics = {
+      crashes: 0,
+      commits: 0,
+      turns: 0,
+      workerRestarts: 0,
+      processCrashes: 0,
+      powerLosses: 0,
+      crashesInCalls: 0,
+      crashesInRecovery: 0,
+      relayouts: 0,
+      ioErrors: 0,
+      parked: 0,
+      rejected: 0,
+      asks: 0,
+      lateDeltas: 0,
+      trims: 0,
+      restored: 0,
+      hash: seed | 0,
+    };
+    const world = this;
+    this.#workload = new Workload(
+      this.params,
+      {
+        random,
+        get faulty() {
+          return world.#faulty;
+        },
+        pause: () => new Promise((resolve) => world.#pauses.push(resolve)),
+        asynchronous: () => {
+          world.#asyncTicks = 8;
+        },
+        broken: (what) => {
+          world.#brokenRule ??= what;
+        },
+      },
+      hashName32,
+    );
+    this.#shards = this.params.shards;
+    this.#ledger = new Ledger(this.#workload, this.#shards);
+    this.#disk = new SimDisk(random);
+    this.#disk.mkdir(dataDir);
+    this.#disk.syncDirectory("");
+    this.#disk.onCall = (call) => {
+      if (call !== "read" && call !== "size") this.#touchDisk();
+    };
+    this.#sink = new SimSink(
+      "the sink",
+      (record) => this.#linked(record),
+      (records) => {
+        this.#ends = new Map();
+        for (const record of records) this.#linked(record);
+      },
+    );
+    this.#rejects = new SimSink("the rejects", () => {}, () => {});
+    this.#storage = this.#newStorage();
+  }
+
+  /** Runs the world to its end. @throws what breaks a rule */
+  async run(): Promise<WorldStatistics> {
+    const { steps, crashes } = this.params;
+    await this.#start("process");
+    const crashAt = new Set(Array.from({ length: crashes }, () => this.#random.below(steps)));
+    for (let step = 0; step < steps; step++) {
+      if (crashAt.has(step)) await this.#plannedCrash();
+      else await this.#guarded(() => this.#act());
+      if (this.#asyncTicks > 0) await this.#drainMicrotasks();
+      this.#checkBroken();
+    }
+    await this.#drain();
+    return this.statistics;
+  }
+
+  // --- the scheduler ------------------------------------------------------------------------------------------------
+
+  #act(): void {
+    const { weights } = this.params;
+    let total = 0;
+    for (const weight of weights) total += weight;
+    let at = this.#random.next() * total;
+    let action = 0;
+    while (action < weights.length - 1 && at >= weights[action]) at -= weights[action++];
+    const name = actionNames[action];
+    this.#note(action);
+    switch (name) {
+      case "shard":
+        this.#advanceShard(this.#random.below(this.#shards));
+        return;
+      case "storage":
+        this.#advanceStorage();
+        return;
+      case "delta":
+        this.#deliverDelta();
+        return;
+      case "notice":
+        this.#deliverNotice();
+        return;
+      case "promise":
+        this.#settle(this.#random.below(Math.max(1, this.#pauses.length)));
+        return;
+      case "send":
+        for (let count = this.#random.next() < this.params.burstP ? 10 : 1; count > 0; count--) this.#send();
+        return;
+      case "flush":
+        this.#flushGateway();
+        return;
+      case "feed":
+        this.#workload.feed(1 + this.#random.below(5));
+        return;
+      case "sink":
+        this.#syncSink();
+        return;
+      case "clock":
+        this.#now += this.#random.below(8);
+        return;
+      case "pressure":
+        this.#press(!this.#pressed);
+        return;
+      case "request":
+        this.#storage.coordinator?.request();
+        this.#storageRung = true;
+        return;
+    }
+  }
+
+  #advanceShard(index: number): number {
+    const work = this.#generation?.advance(index) ?? 0;
+    this.#note(work);
+    return work;
+  }
+
+  /** What the storage thread's loop does: steps, parks, sleeps. */
+  #advanceStorage(): boolean {
+    const { coordinator } = this.#storage;
+    const bell = this.#storageBell;
+    if (coordinator === undefined || bell === undefined) return false;
+    if (this.params.parking && !this.#storageRung && this.#now < this.#storageAsleepUntil) return false;
+    this.#storageRung = false;
+    bell.unpark();
+    let dueIn = coordinator.step();
+    if (dueIn > 0) {
+      bell.park();
+      dueIn = coordinator.step();
+      if (dueIn <= 0) bell.unpark();
+      else if (dueIn === Number.POSITIVE_INFINITY) coordinator.rest();
+    }
+    this.#storageAsleepUntil = dueIn <= 0 ? 0 : this.#now + Math.min(Math.max(1, dueIn), storageNapMaxMs);
+    return dueIn <= 0;
+  }
+
+  #deliverDelta(): boolean {
+    if (this.#lateDeltas.length > 0 && this.#random.below(2) === 0) {
+      this.statistics.lateDeltas++;
+      this.#storage.onDelta(this.#lateDeltas.shift() as Delta);
+      return true;
+    }
+    const waiting = this.#deltas.filter((queue) => queue.length > 0);
+    if (waiting.length === 0) return false;
+    const delta = waiting[this.#random.below(waiting.length)].shift() as Delta;
+    const given = this.#given.get(delta.epoch) ?? [];
+    given[delta.shard] = delta;
+    this.#given.set(delta.epoch, given);
+    this.#storage.onDelta(delta);
+    this.#storageRung = true;
+    return true;
+  }
+
+  #settle(index: number): boolean {
+    const [resolve] = this.#pauses.splice(index, 1);
+    if (resolve === undefined) return false;
+    resolve();
+    this.#asyncTicks = 8;
+    return true;
+  }
+
+  async #drainMicrotasks(): Promise<void> {
+    for (let ticks = this.#asyncTicks; ticks > 0; ticks--) await undefined;
+    this.#asyncTicks = 0;
+  }
+
+  #press(raised: boolean): void {
+    const generation = this.#generation;
+    if (generation === undefined) return;
+    this.#pressed = raised;
+    if (raised) generation.control.raisePressure(egressPressure);
+    else {
+      generation.control.releasePressure(egressPressure);
+      for (const bell of generation.bells) bell.ringIfParked();
+    }
+  }
+
+  // --- main: gateway, sink, callers ---------------------------------------------------------------------------------
+
+  #send(): void {
+    const gateway = this.#gateway;
+    const { sends } = this.params;
+    if (gateway === undefined || this.#sent >= sends) return;
+    this.#sent++;
+    const to = this.#workload.addresses[this.#workload.target()];
+    const shard = shardOfKeyGroup(hashId(to.id) % this.params.keyGroups, this.params.keyGroups, this.#shards);
+    const sequence = gateway.nextSequence(shard);
+    const from = `g${this.#session}`;
+    const pair = `${from} ${to}`;
+    const n = (this.#numbers.get(pair) ?? 0) + 1;
+    this.#numbers.set(pair, n);
+    const ask = this.#random.next() < this.params.askP ? ++this.#asked : 0;
+    if (ask !== 0) {
+      this.#asks.set(ask, { number: ask, answers: 0 });
+      this.statistics.asks++;
+    }
+    const tokens = 1 + this.#random.below(4);
+    const message: SimMessage = { from, n, tokens, ttl: this.#random.below(6), ask, pad: this.#workload.pad() };
+    const writer = this.#writer;
+    writer.reset();
+    writeMessageHead(writer, hashName32(to.type), to.id, sequence, shard, 0, "", ask === 0 ? 0 : this.#session, ask, sequence);
+    writer.bytes(this.#codec.encode(message));
+    const name = `${this.#session}/${shard}`;
+    let lane = this.#ledger.lanes.get(name);
+    if (lane === undefined) {
+      lane = { tokens: [], acknowledged: 0 };
+      this.#ledger.lanes.set(name, lane);
+    }
+    lane.tokens.push(tokens);
+    const own = lane;
+    gateway.add(shard, writer.take(), () => {
+      rule(own.acknowledged === sequence - 1, "sends are acknowledged in order, once");
+      own.acknowledged = sequence;
+    });
+    if (this.#random.below(3) === 0) this.#flushGateway();
+  }
+  #sent = 0;
+
+  #flushGateway(): boolean {
+    let moved = false;
+    for (let shard = 0; shard < this.#shards; shard++) moved = this.#flushLane(shard) || moved;
+    return moved;
+  }
+
+  /** As the gateway does it: the wish for room is stored before the ring is tried once more. */
+  #flushLane(shard: number): boolean {
+    const gateway = this.#gateway;
+    const generation = this.#generation;
+    if (gateway === undefined || generation === undefined) return false;
+    let moved = gateway.flush(shard);
+    const wanted = gateway.wantsRoom(shard);
+    generation.control.setGatewayRoomWanted(shard, wanted);
+    if (wanted) moved = gateway.flush(shard) || moved;
+    if (moved) generation.bells[shard].ringIfParked();
+    return moved;
+  }
+
+  #deliverNotice(): boolean {
+    const notice = this.#notices.shift();
+    if (notice === undefined) {
+      const at = this.#consumedLater.findIndex(({ shard }) => this.#gateway?.wantsRoom(shard) === false);
+      const [later] = this.#consumedLater.splice(at, at < 0 ? 0 : 1);
+      if (later !== undefined) this.#gateway?.committed(later.shard, later.consumed);
+      return later !== undefined;
+    }
+    this.#hear(notice.epoch, notice.outputs);
+    for (const [shard, sequence] of notice.gatewayConsumed.entries()) {
+      if (sequence !== undefined) this.#gateway?.committed(shard, sequence);
+    }
+    return true;
+  }
+
+  /** Main learns of a committed epoch: everything in it leaves. */
+  #hear(epoch: number, outputs: readonly Uint8Array[]): void {
+    rule(epoch > this.#heard, () => `main hears of epoch ${epoch} after ${this.#heard}`);
+    this.#heard = epoch;
+    this.#leave(epoch, outputs, true);
+  }
+
+  #leave(epoch: number, outputs: readonly Uint8Array[], replies: boolean): void {
+    const seen = outputs.map((output) => Buffer.from(output).toString("latin1")).join("|");
+    const before = this.#seenOutside.get(epoch);
+    rule(before === undefined || before === seen, () => `epoch ${epoch} leaves again with other output`); // O1
+    this.#seenOutside.set(epoch, seen);
+    const links: SimLink[] = [];
+    const rejects: Reject[] = [];
+    for (const output of outputs) {
+      for (const entry of readOutput(output)) {
+        if (entry.kind !== "record") {
+          if (replies && entry.session === this.#session) this.#answered(entry.number);
+        } else if (entry.egressCode === outCode) links.push(this.#codec.decode(entry.payload) as SimLink);
+        else if (entry.egressCode === rejectsCode) rejects.push(this.#codec.decode(entry.payload) as Reject);
+        else throw new Violation("a record is for an unknown egress");
+      }
+    }
+    if (epoch > this.#sink.epoch) this.#sink.write(epoch, links);
+    if (epoch > this.#rejects.epoch) this.#rejects.write(epoch, rejects);
+  }
+
+  /** O2 */
+  #linked(record: SimLink): void {
+    const { count, chain } = this.#ends.get(record.at) ?? { count: 0, chain: 0 };
+    rule(
+      record.count === count + 1 && record.before === chain,
+      () => `the chain of ${record.at} goes from link ${count} to ${record.count}`,
+    );
+    this.#ends.set(record.at, record);
+  }
+
+  /** O3: an answer of a turn that failed for good may be followed by one of a later start of it; main takes the first. */
+  #answered(number: number): void {
+    const ask = this.#asks.get(number);
+    rule(ask !== undefined, () => `answer ${number} was not asked for`);
+    ask.answers++;
+    rule(ask.answers === 1 || this.#parkedSeen, () => `ask ${number} is answered twice`);
+  }
+
+  #syncSink(): void {
+    if (this.#acknowledgements.length > 0 && this.#random.below(2) === 0) {
+      const { code, epoch, length } = this.#acknowledgements.shift() as { code: number; epoch: number; length: number };
+      this.#storage.acknowledge(code, { epoch, position: this.#codec.encode(length).slice() });
+      return;
+    }
+    for (const [code, sink] of [
+      [outCode, this.#sink],
+      [rejectsCode, this.#rejects],
+    ] as const) {
+      if (this.#workload.egressCodes.includes(code)) this.#acknowledgements.push({ code, ...sink.sync() });
+    }
+  }
+
+  // --- commits ------------------------------------------------------------------------------------------------------
+
+  #committed(generation: Generation, notice: CommitNotice): void {
+    rule(generation === this.#generation && generation.alive, "a generation that has ended commits");
+    rule(notice.generation === generation.number, "a notice says its generation");
+    const committed = this.#storage.coordinator?.committed ?? 0;
+    rule(notice.epoch <= committed, () => `epoch ${notice.epoch} leaves, but ${committed} is committed`); // O1
+    this.#commit(notice.epoch);
+    for (const merge of this.#storage.coordinator?.merges ?? []) {
+      rule(merge.base.epoch <= notice.epoch, () => `a base is at epoch ${merge.base.epoch}, committed is ${notice.epoch}`);
+    }
+    this.statistics.commits++;
+    this.#note(notice.epoch);
+    this.#notices.push(notice);
+  }
+
+  #commit(epoch: number): void {
+    const deltas = this.#given.get(epoch) ?? [];
+    this.#ledger.apply(epoch, deltas);
+    for (const old of this.#given.keys()) if (old <= epoch) this.#given.delete(old);
+  }
+
+  // --- crashes and starts -------------------------------------------------------------------------------------------
+
+  async #plannedCrash(): Promise<void> {
+    const kind = (["worker", "worker", "process", "os", "os"] as const)[this.#random.below(5)];
+    if (this.#random.next() < this.params.ioErrorP) {
+      this.#disk.failNext("EIO", (call, path) => (call === "write" || call === "datasync") && path.includes("/log/"));
+      return;
+    }
+    if (this.#random.next() < this.params.diskFullP) {
+      this.#disk.full = !this.#disk.full;
+      return;
+    }
+    if (kind !== "worker" && this.#random.below(2) === 0) {
+      this.#crashIn = 1 + this.#random.below(12); // inside a call
+      this.#crashKind = kind;
+      return;
+    }
+    await this.#restart(kind);
+  }
+
+  /** A call that reaches the disk: the machine may stop in it. */
+  #touchDisk(): void {
+    if (this.#crashIn === 0 || --this.#crashIn > 0) return;
+    throw new SimulatedCrash();
+  }
+
+  async #guarded(act: () => void): Promise<void> {
+    try {
+      act();
+    } catch (error) {
+      await this.#failed(error);
+    }
+  }
+
+  /** A crash inside a call stops the process, a disk error ends the generation; everything else is a violation. */
+  async #failed(error: unknown): Promise<void> {
+    if (error instanceof SimulatedCrash) {
+      this.statistics.crashesInCalls++;
+      await this.#restart(this.#crashKind);
+    } else if (isHoldfastError(error, "HF_IO") || isHoldfastError(error, "HF_DISK_FULL")) {
+      this.statistics.ioErrors++;
+      await this.#restart("worker");
+    } else throw error;
+  }
+
+  /** Ends what runs, as a crash of this kind does. */
+  #stop(kind: CrashKind): void {
+    const generation = this.#generation;
+    if (generation !== undefined) generation.alive = false;
+    this.#generation = undefined;
+    this.statistics.crashes++;
+    this.#note(kind.length);
+    for (const shard of generation?.shards ?? []) this.statistics.turns += shard?.counts.turns ?? 0;
+    this.#workload.forgetReaders();
+    this.#pauses = []; // code of threads that are gone does not go on
+    this.#roomFor.clear();
+    this.#pressed = false;
+    this.#consumedLater = [];
+    if (kind === "worker") {
+      this.statistics.workerRestarts++;
+      for (const queue of this.#deltas) this.#lateDeltas.push(...queue);
+      this.#deltas = [];
+      while (this.#notices.length > 0) this.#deliverNotice(); // they were sent before the answer to the next call
+      this.#gateway?.disconnect();
+      this.#storage.end();
+      return;
+    }
+    if (kind === "process") this.statistics.processCrashes++;
+    else this.statistics.powerLosses++;
+    this.#crashIn = 0;
+    this.#deltas = [];
+    this.#lateDeltas = [];
+    this.#notices = [];
+    this.#acknowledgements = [];
+    this.#gateway = undefined;
+    this.#asks.clear();
+    this.#disk.crash(kind);
+    for (const base of this.#bases.values()) base.crash(kind, this.#random);
+    this.#sink.crash(kind, this.#random);
+    this.#rejects.crash(kind, this.#random);
+    this.#disk.clearFaults();
+    this.#disk.full = false;
+    this.#storage = this.#newStorage();
+  }
+
+  async #restart(kind: CrashKind): Promise<void> {
+    this.#stop(kind);
+    await this.#start(kind);
+  }
+
+  async #start(how: CrashKind): Promise<void> {
+    let kind = how;
+    for (;;) {
+      if (kind !== "worker") this.#newProcess();
+      try {
+        if (this.#faulty && this.#crashIn === 0 && this.#random.below(6) === 0) {
+          this.#crashIn = 1 + this.#random.below(40);
+          this.#crashKind = this.#random.below(2) === 0 ? "process" : "os";
+        }
+        const recovered = this.#storage.recover(this.#recoveryConfig(kind));
+        this.#begin(recovered, kind);
+        return;
+      } catch (error) {
+        if (error instanceof SimulatedCrash) {
+          this.statistics.crashesInRecovery++;
+          kind = this.#crashKind;
+        } else if (isHoldfastError(error, "HF_IO") || isHoldfastError(error, "HF_DISK_FULL")) {
+          this.statistics.ioErrors++;
+          this.#disk.full = false;
+          if (kind !== "worker") kind = "process"; // a start that fails ends the process
+        } else throw error;
+        this.#stop(kind);
+      }
+    }
+  }
+
+  #newProcess(): void {
+    if (this.#random.below(3) === 0) this.#shards = 1 + this.#random.below(4);
+    if (this.#random.below(4) === 0) this.#workload.splits.reverse();
+  }
+
+  #recoveryConfig(kind: CrashKind): RecoveryConfig {
+    return {
+      dataDir,
+      application: "sim",
+      functions: this.#workload.functions,
+      egressCodes: this.#workload.egressCodes,
+      shards: this.#shards,
+      keyGroups: this.params.keyGroups,
+      splits: this.#workload.splits,
+      session: kind === "worker" ? this.#session : undefined,
+      segmentBytes: this.params.segmentBytes,
+      zeroAheadBytes: this.params.zeroAheadBytes,
+    };
+  }
+
+  #begin(recovered: Recovered, kind: CrashKind): void {
+    const { manifest } = recovered;
+    rule(manifest.generation > this.#lastGeneration, "generations grow");
+    this.#lastGeneration = manifest.generation;
+    for (const restored of recovered.shards) this.statistics.restored += restored.messages.length;
+    this.#note(manifest.committed);
+    if (manifest.committed === this.#ledger.epoch + 1) this.#commit(manifest.committed); // durable, but nobody was told
+    const moved = manifest.layout !== this.#layout || this.#ledger.shards.length !== this.#shards;
+    this.#layout = manifest.layout;
+    if (moved) this.statistics.relayouts++;
+    this.#ledger.recovered(manifest.committed, this.#durableRows(recovered), moved);
+    this.#given.clear();
+    if (kind !== "worker") this.#openOutside(recovered);
+    this.#resend(recovered);
+    const generation = new Generation(this.params, this.#shards, this.#workload, recovered, this.#generationPort(manifest.layout));
+    this.#deltas = Array.from({ length: this.#shards }, () => []);
+    this.#generation = generation;
+    const { control } = generation;
+    this.#storageBell = new Doorbell(control.words, control.storageParkedIndex, {
+      postMessage: () => {
+        this.#storageRung = true;
+      },
+    });
+    this.#storageAsleepUntil = 0;
+    this.#storage.begin(
+      {
+        control,
+        wakeShard: (shard) => generation.bells[shard].ringIfParked(),
+        committed: (notice) => this.#committed(generation, notice),
+      },
+      {
+        pace: { intervalMs: this.params.intervalMs, idleIntervalMs: this.params.idleIntervalMs },
+        mergeIntervalMs: this.params.mergeIntervalMs,
+      },
+    );
+    this.#connect(generation, recovered);
+  }
+
+  /** A new process opens its sinks and a new gateway session. */
+  #openOutside(recovered: Recovered): void {
+    this.#session = recovered.session;
+    this.#sessions.add(this.#session);
+    this.#gateway = new GatewaySession(this.#shards);
+    this.#heard = 0;
+    this.#parkedSeen = false;
+    for (const [code, sink] of [
+      [outCode, this.#sink],
+      [rejectsCode, this.#rejects],
+    ] as const) {
+      const mark = recovered.watermarks.get(code);
+      sink.open(mark === undefined ? { epoch: 0, length: 0 } : { epoch: mark.epoch, length: this.#codec.decode(mark.position) as number });
+    }
+  }
+
+  /** The output that recovery found goes to whoever has not had it. */
+  #resend(recovered: Recovered): void {
+    const epochs = new Map<number, Uint8Array[]>();
+    for (const { epoch, shard, output } of recovered.outputs) {
+      const outputs = epochs.get(epoch) ?? [];
+      outputs[shard] = output;
+      epochs.set(epoch, outputs);
+    }
+    for (const [epoch, outputs] of epochs) {
+      this.#leave(epoch, outputs, epoch > this.#heard);
+      this.#heard = Math.max(this.#heard, epoch);
+    }
+    const { committed } = recovered.manifest;
+    for (const epoch of this.#seenOutside.keys()) rule(epoch <= committed, () => `epoch ${epoch} left and is not committed`);
+    if (this.params.egress) this.#checkSink();
+  }
+
+  /** O2: every link of the committed state is in the sink. */
+  #checkSink(): void {
+    const chains = this.#ledger.chains();
+    for (const [at, { count, chain }] of chains) {
+      const end = this.#ends.get(at);
+      rule(end?.count === count && end.chain === chain, () => `${at} has ${count} links, the sink ${end?.count}`);
+    }
+    for (const [at, { count }] of this.#ends) rule(chains.get(at)?.count === count, () => `the sink has links of ${at} too many`);
+  }
+
+  #connect(generation: Generation, recovered: Recovered): void {
+    const gateway = this.#gateway as GatewaySession;
+    for (const [shard, channel] of generation.gatewayChannels.entries()) {
+      const consumed = recovered.shards[shard].gatewayConsumed;
+      if (this.#random.below(2) === 0) gateway.connect(shard, channel, consumed);
+      else {
+        gateway.connect(shard, channel, 0); // it resends what the shard has to skip
+        this.#consumedLater.push({ shard, consumed });
+      }
+    }
+    this.#flushGateway();
+  }
+
+  #durableRows(recovered: Recovered): Rows[] {
+    return recovered.merges.map((merge, shard) => {
+      const rows: Rows = new Map();
+      const base = this.#bases.get(Storage.basePath(dataDir, recovered.manifest.layout, shard)) as SimBase;
+      const reader = base.openReader();
+      for (const { key, value } of reader.scan(new Uint8Array(0), Uint8Array.of(0xff, 0xff, 0xff))) rows.set(keyText(key), value);
+      reader.close();
+      for (const [key, value] of merge.overlay) {
+        if (value === null) rows.delete(key);
+        else rows.set(key, value);
+      }
+      return rows;
+    });
+  }
+
+  // --- ports --------------------------------------------------------------------------------------------------------
+
+  #generationPort(layout: number): GenerationPort {
+    const world = this;
+    return {
+      random: this.#random,
+      clock: this.#clock,
+      openReader: (shard) => (this.#bases.get(Storage.basePath(dataDir, layout, shard)) as SimBase).openReader(),
+      handOver: (delta) => world.#deltas[delta.shard].push(delta),
+      wakeStorage: () => this.#storageBell?.ringIfParked(),
+      gatewayRoom: (shard) => this.#roomFor.add(shard),
+      report: (event) => {
+        if (event.kind === "parked") {
+          this.#parkedSeen = true;
+          this.statistics.parked++;
+        } else this.statistics.rejected++;
+      },
+    };
+  }
+
+  get #clock(): { now(): number; wall(): number } {
+    return { now: () => this.#now, wall: () => this.#now };
+  }
+
+  #newStorage(): Storage {
+    return new Storage({
+      clock: this.#clock,
+      disk: this.#disk,
+      openBase: (path) => this.#openBase(path),
+      destroyBase: (path) => this.#disk.remove(path),
+    });
+  }
+
+  /** A base exists as long as its directory does. */
+  #openBase(path: string): BaseWriter {
+    if (!this.#disk.exists(path)) {
+      this.#disk.mkdir(path);
+      const parts = path.split("/");
+      for (let length = parts.length - 1; length > 0; length--) this.#disk.syncDirectory(parts.slice(0, length).join("/"));
+      this.#bases.delete(path);
+    }
+    let base = this.#bases.get(path);
+    if (base === undefined) {
+      base = new SimBase();
+      this.#bases.set(path, base);
+    }
+    return new CrashingWriter(base.openWriter(), () => this.#touchDisk());
+  }
+
+  // --- liveness -----------------------------------------------------------------------------------------------------
+
+  /** O4 */
+  async #drain(): Promise<void> {
+    this.#faulty = false;
+    this.#crashIn = 0;
+    this.#disk.clearFaults();
+    this.#disk.full = false;
+    if (this.#random.below(4) === 0) await this.#restart("process");
+    this.#press(false);
+    this.#workload.feedAll();
+    let idleRounds = 0;
+    for (let round = 0; ; round++) {
+      rule(round < drainRoundsMax, () => `no progress: ${this.#unfinished()} (${this.#generation?.describe()})`);
+      let busy = this.#advanceStorage();
+      for (let shard = 0; shard < this.#shards; shard++) busy = this.#advanceShard(shard) > 0 || busy;
+      while (this.#deliverDelta()) busy = true;
+      while (this.#deliverNotice()) busy = true;
+      while (this.#settle(0)) busy = true;
+      if (round === 0 || !this.params.parking) busy = this.#flushGateway() || busy;
+      for (const shard of this.#roomFor) busy = this.#flushLane(shard) || busy;
+      this.#roomFor.clear();
+      if (round % 8 === 0) this.#syncSink();
+      if (this.#asyncTicks > 0) await this.#drainMicrotasks();
+      this.#checkBroken();
+      if (this.#unfinished() === undefined) break;
+      idleRounds = busy ? 0 : idleRounds + 1;
+      if (idleRounds > 2) this.#now += 5;
+      if (idleRounds > 20 && this.#parkedSeen) await this.#restart("process"); // tries what failed for good again
+    }
+    this.#finalChecks();
+  }
+
+  #unfinished(): string | undefined {
+    const unconsumed = this.#ledger.unconsumed(new Set([this.#session]));
+    if (unconsumed !== undefined) return `${unconsumed} is not consumed`;
+    if (this.#ledger.inFlight > 0) return `${this.#ledger.inFlight} messages are in flight`;
+    for (const [index, shard] of (this.#generation?.shards ?? []).entries()) {
+      if (shard === undefined) return `shard ${index} has not started`;
+      if (shard.inFlight > 0) return `shard ${index} has ${shard.inFlight} messages`;
+      if (!shard.counts.exhausted) return `shard ${index} has splits to read`;
+      if (this.#generation?.control.dirty(index)) return `shard ${index} has effects that are not committed`;
+    }
+    const unanswered = [...this.#asks.values()].find(({ answers }) => answers === 0);
+    if (unanswered !== undefined) return `ask ${unanswered.number} is not answered`;
+    if ((this.#gateway?.bytes ?? 0) > 0) return "sends are not acknowledged";
+    if (this.#heard < this.#ledger.epoch && this.#notices.length > 0) return "main has not heard of the last epoch";
+    return undefined;
+  }
+
+  #finalChecks(): void {
+    for (const shard of this.#generation?.shards ?? []) this.statistics.turns += shard?.counts.turns ?? 0;
+    this.#ledger.checkPairs();
+    if (this.params.egress) this.#checkSink();
+    const bad = [...this.#workload.records.values()].flat().filter((record) => record.bad).length;
+    rule(this.#rejects.records.length === bad, () => `${this.#rejects.records.length} rejects, ${bad} bad records`);
+  }
+
+  #checkBroken(): void {
+    rule(this.#brokenRule === undefined, () => this.#brokenRule as string);
+  }
+
+  #note(event: number): void {
+    this.statistics.hash = Math.imul(this.statistics.hash ^ event, 0x01000193) ^ (this.statistics.hash >>> 13);
+  }
+}
+
+/** A writer in whose calls the machine may stop, before they take effect. */
+class CrashingWriter implements BaseWriter {
+  readonly #writer: BaseWriter;
+  readonly #touch: () => void;
+
+  constructor(writer: BaseWriter, touch: () => void) {
+    this.#writer = writer;
+    this.#touch = touch;
+  }
+
+  get epoch(): number {
+    return this.#writer.epoch;
+  }
+
+  apply(rows: readonly Row[], epoch?: number): void {
+    this.#touch();
+    if (epoch === undefined) this.#writer.apply(rows);
+    else this.#writer.apply(rows, epoch);
+  }
+
+  sync(): void {
+    this.#touch();
+    this.#writer.sync();
+  }
+
+  scan(from: Uint8Array, to: Uint8Array): Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }> {
+    return this.#writer.scan(from, to);
+  }
+
+  close(): void {
+    this.#writer.close();
+  }
+}
+
+/** Runs one seed. */
+export async function runSeed(seed: number): Promise<WorldStatistics> {
+  return new World(seed).run();
+}
+
+/** What a failure says in one line. */
+export function describeFailure(error: unknown): string {
+  if (error instanceof Violation) return error.message;
+  if (error instanceof HoldfastError) return `unexpected ${error.message}`;
+  return `unexpected ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+}
