@@ -1,6 +1,6 @@
 /**
- * The hop workload: counters that pass messages on, each to a counter chosen by a generator that travels with the
- * message, until its hops are used up. Half of the messages cross shards when there are two.
+ * The hop workload: counters that pass messages on, each to a counter chosen at random, until its hops are
+ * used up. Half of the messages cross shards when there are two.
  */
 import { defineApp, defineFunction, type, value } from "../../lib/index.js";
 
@@ -25,17 +25,19 @@ export const counter = defineFunction("bench/counter", {
     }
     ctx.state.count.set(ctx.state.count.get() + message.amount);
     if (message.hops === 0) return;
-    const next = `user-${nextKey(message)}`;
+    const next = `user-${nextKey()}`;
     ctx.send(counter.at(next), { userId: next, amount: 1, hops: message.hops - 1 });
   },
 });
 
-/** A cheap scramble of where the message is and how far it has come. */
-function nextKey({ userId, hops }: Hop): number {
-  let x = (Number(userId.slice(5)) * 2_654_435_761 + hops * 40_503) >>> 0;
-  x ^= x >>> 15;
-  x = Math.imul(x, 2_246_822_519) >>> 0;
-  return ((x ^ (x >>> 13)) >>> 0) % keys;
+let random = 2_463_534_242;
+
+/** Uniform over the keys: xorshift32, one per thread. */
+function nextKey(): number {
+  random ^= random << 13;
+  random ^= random >>> 17;
+  random ^= random << 5;
+  return (random >>> 0) % keys;
 }
 
 export default defineApp({ functions: [counter] });

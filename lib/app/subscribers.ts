@@ -39,6 +39,7 @@ class Reader implements AsyncIterableIterator<EgressRecord> {
   return(): Promise<IteratorResult<EgressRecord>> {
     this.handedOut = undefined;
     this.#left(this);
+    while (this.queue.shift() !== undefined); // who leaves gets no more
     this.end();
     return Promise.resolve({ done: true, value: undefined });
   }

@@ -100,7 +100,7 @@ export class Progress {
   }
 
   #showLive(sample: Sample): void {
-    const width = (this.#ports.stderr.columns ?? columnsDefault) - 1; // a full row would wrap
+    const width = (this.#ports.stderr.columns || columnsDefault) - 1; // a full row would wrap; 0 is "not known"
     const line = lineOf(sample).slice(0, Math.max(width, 10));
     const troubled = sample.status.rejected + sample.status.parked + sample.status.restarts > 0;
     this.#ports.stderr.write(`\r${this.#colour && troubled ? `\x1b[33m${line}\x1b[39m` : line}\x1b[K`);

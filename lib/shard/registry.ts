@@ -12,6 +12,7 @@ import { rejectsName } from "../model/ingress.js";
 import type { StateSpec, StateSpecs } from "../model/state.js";
 import { hashName32 } from "../partition/hash.js";
 import type { Instance } from "./instance.js";
+import type { TurnContext } from "./turn-context.js";
 
 /** One state of a function type. */
 export interface Column {
@@ -34,6 +35,8 @@ export class FunctionEntry {
   readonly columns: readonly Column[];
   /** Every instance that this shard holds or sends to, by id. */
   readonly instances = new Map<string, Instance>();
+  /** The context of its next turn, unless the last one went async and kept it. */
+  context: TurnContext | undefined = undefined;
 
   constructor(definition: FunctionDefinition<unknown, StateSpecs, unknown>) {
     this.type = definition.type;

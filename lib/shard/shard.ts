@@ -48,7 +48,6 @@ export class Shard implements TurnPort, FeedPort {
   readonly #mailbox = new Mailbox();
   readonly #outboxes: readonly (Outbox | undefined)[];
   readonly #state: StateAccess;
-  readonly #contexts = new Map<FunctionEntry, TurnContext>();
   readonly #asyncTurns: AsyncTurns;
   readonly #retries: RetryQueue;
   readonly #parked: Message[] = [];
@@ -459,7 +458,8 @@ export class Shard implements TurnPort, FeedPort {
 
   #runTurn(message: Message): void {
     const { entry } = message.target;
-    const context = this.#contextOf(entry);
+    entry.context ??= new TurnContext(this, entry);
+    const { context } = entry;
     context.begin(message);
     this.#ports.control.setTurn(this.index, entry.code);
     this.#turns++;
@@ -474,21 +474,12 @@ export class Shard implements TurnPort, FeedPort {
     else this.#apply(context, message);
   }
 
-  #contextOf(entry: FunctionEntry): TurnContext {
-    let context = this.#contexts.get(entry);
-    if (context === undefined) {
-      context = new TurnContext(this, entry);
-      this.#contexts.set(entry, context);
-    }
-    return context;
-  }
-
   /** Makes everything the turn did real (H1). */
   #apply(context: TurnContext, message: Message): void {
     const instance = message.target;
     for (const handle of context.handles) {
       if (!handle.touched) continue;
-      this.#state.write(this.cell(instance, handle.column), handle.staged, handle.stagedMutable, this.#epoch);
+      this.#state.write(handle.cell, handle.staged, handle.stagedMutable, this.#epoch);
     }
     for (let i = 0; i < context.sendCount; i++) {
       const { target, payload, weight } = context.sends[i];
@@ -544,7 +535,7 @@ export class Shard implements TurnPort, FeedPort {
 
   /** The turn goes on in the background: the address is locked, the context belongs to the turn. */
   #pend(context: TurnContext, message: Message, outcome: PromiseLike<void>): void {
-    this.#contexts.delete(message.target.entry);
+    message.target.entry.context = undefined;
     message.target.state = "running";
     this.#mailbox.hold(message);
     this.#asyncTurns.add(context, message, outcome, this.#config.limits.turnTimeoutMs);

@@ -66,7 +66,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   constructor(port: TurnPort, entry: FunctionEntry) {
     this.#port = port;
     this.handles = entry.columns.map((column) => new ValueCellHandle(this, port, column));
-    const state: Record<string, ValueHandle<unknown>> = Object.create(null);
+    const state: Record<string, ValueHandle<unknown>> = {}; // not a null prototype: its look-ups are slow
     for (const handle of this.handles) state[handle.column.name] = handle;
     this.state = Object.freeze(state) as StateHandles<StateSpecs>;
   }
@@ -144,6 +144,11 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     return this.#message as Message;
   }
 
+  /** @internal The instance of the turn, running or being applied. */
+  get target(): Instance {
+    return this.#instance as Instance;
+  }
+
   /** @internal The instance of the running turn (T2). */
   get instance(): Instance {
     if (!this.active) throw turnEnded();
@@ -184,6 +189,8 @@ export class ValueCellHandle implements ValueHandle<unknown> {
   touched = false;
   staged: unknown = ABSENT;
   stagedMutable = false;
+  /** The cell at the running turn's instance, once it was looked up. */
+  #cell: StateCell | undefined = undefined;
   readonly #context: TurnContext;
   readonly #port: TurnPort;
 
@@ -194,12 +201,12 @@ export class ValueCellHandle implements ValueHandle<unknown> {
   }
 
   get(): never {
-    const instance = this.#context.instance;
-    const column = this.column;
+    if (!this.#context.active) throw turnEnded();
+    const { column } = this;
     let value = this.staged;
     let mutable = this.stagedMutable;
     if (!this.touched) {
-      const cell = this.#port.cell(instance, column);
+      const { cell } = this;
       value = cell.value;
       mutable = cell.mutable;
     }
@@ -208,11 +215,11 @@ export class ValueCellHandle implements ValueHandle<unknown> {
   }
 
   set(value: unknown): void {
-    const instance = this.#context.instance;
-    const schema = this.column.spec.schema;
-    const checked = schema === undefined ? value : validate(schema, value, `state ${this.column.name}`, instance.toString());
+    if (!this.#context.active) throw turnEnded();
+    const { schema } = this.column.spec;
+    const checked = schema === undefined ? value : validate(schema, value, `state ${this.column.name}`, this.#context.instance.toString());
     if (typeof checked === "number" || typeof checked === "string" || typeof checked === "boolean") {
-      if (typeof checked === "string" && checked.length > payloadBytesMax) throw tooLarge(instance, this.column);
+      if (typeof checked === "string" && checked.length > payloadBytesMax) throw tooLarge(this.#context.instance, this.column);
       this.staged = checked;
       this.stagedMutable = false;
     } else {
@@ -237,10 +244,17 @@ export class ValueCellHandle implements ValueHandle<unknown> {
     this.touched = true;
   }
 
+  /** The cell that a turn reads, and that its writes go to when it is applied. */
+  get cell(): StateCell {
+    this.#cell ??= this.#port.cell(this.#context.target, this.column);
+    return this.#cell;
+  }
+
   /** Ends the turn for this handle. */
   forget(): void {
     this.touched = false;
     this.staged = ABSENT;
+    this.#cell = undefined;
   }
 }
 

@@ -5,6 +5,7 @@
  *     payload:  rows length u32 · rows · output          the bytes of the log's DELTA records, parts joined
  */
 import { ByteReader, ByteWriter } from "../base/bytes.js";
+import { invariant } from "../base/invariant.js";
 import type { ShardCounts } from "../shard/ports.js";
 
 /** A shard's delta on its way to the coordinator. */
@@ -71,6 +72,31 @@ export class RowWriter {
   take(): Uint8Array<ArrayBuffer> {
     return this.#writer.take();
   }
+}
+
+/** No delta is larger: the overload cap comes first. */
+export const deltaBytesMax = 2 ** 32;
+
+/** Visits the places of the rows of a delta in order: where the key is, and where the value's length stands. */
+export function forEachRowPlace(rows: Uint8Array, visit: (keyFrom: number, keyTo: number, valueLengthAt: number) => void): void {
+  invariant(rows.length < deltaBytesMax, "a delta is within its limit");
+  let at = 0;
+  while (at < rows.length) {
+    const keyTo = at + 2 + (rows[at] | (rows[at + 1] << 8));
+    visit(at + 2, keyTo, keyTo);
+    at = keyTo + 4 + Math.max(0, u32(rows, keyTo) - 1);
+  }
+  invariant(at === rows.length, "rows end where the delta ends");
+}
+
+/** The value whose length stands at a place: a view, undefined for a deletion. */
+export function valueAt(rows: Uint8Array, at: number): Uint8Array | undefined {
+  const length = u32(rows, at);
+  return length === 0 ? undefined : rows.subarray(at + 4, at + 4 + length - 1);
+}
+
+function u32(bytes: Uint8Array, at: number): number {
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
 }
 
 /** Visits the rows of a delta in order; key and value are views, `undefined` deletes. */

@@ -10,11 +10,31 @@
 import { invariant } from "../base/invariant.js";
 import { mergeSliceRowsMax } from "../base/limits.js";
 import type { BaseWriter, Row } from "../store/base.js";
-import { forEachRow } from "./delta.js";
+import { deltaBytesMax, forEachRowPlace, valueAt } from "./delta.js";
+
+/** Folded rows: key text to the place of the value in one of the deltas, which are kept. */
+class FoldedRows {
+  readonly places = new Map<string, number>();
+  readonly #deltas: Uint8Array[] = [];
+
+  fold(rows: Uint8Array): void {
+    const delta = this.#deltas.length;
+    this.#deltas.push(rows);
+    const text = Buffer.from(rows.buffer, rows.byteOffset, rows.length);
+    forEachRowPlace(rows, (keyFrom, keyTo, valueLengthAt) => {
+      this.places.set(text.toString("latin1", keyFrom, keyTo), delta * deltaBytesMax + valueLengthAt);
+    });
+  }
+
+  /** The value at a place: a view, or null for a deleted row. */
+  value(place: number): Uint8Array | null {
+    return valueAt(this.#deltas[Math.floor(place / deltaBytesMax)], place % deltaBytesMax) ?? null;
+  }
+}
 
 interface RunningMerge {
   readonly epoch: number;
-  readonly rows: ReadonlyMap<string, Uint8Array | null>;
+  readonly rows: FoldedRows;
   readonly keys: readonly string[];
   next: number;
 }
@@ -23,7 +43,7 @@ export class Merge {
   readonly base: BaseWriter;
   /** Bytes of deltas folded and not yet in the base. */
   bytes = 0;
-  #folded = new Map<string, Uint8Array | null>();
+  #folded = new FoldedRows();
   #foldedEpoch: number;
   #running: RunningMerge | undefined;
 
@@ -44,12 +64,7 @@ export class Merge {
   /** Takes in the rows of the next committed epoch. The bytes are kept, not copied. */
   fold(epoch: number, rows: Uint8Array): void {
     invariant(epoch === this.#foldedEpoch + 1, "epochs are folded one by one");
-    const folded = this.#folded;
-    const text = Buffer.from(rows.buffer, rows.byteOffset, rows.length);
-    forEachRow(rows, (key, value) => {
-      const at = key.byteOffset - rows.byteOffset;
-      folded.set(text.toString("latin1", at, at + key.length), value ?? null);
-    });
+    this.#folded.fold(rows);
     this.#foldedEpoch = epoch;
     this.bytes += rows.length;
   }
@@ -57,15 +72,17 @@ export class Merge {
   /** Rows folded and not yet in the base, by key text; for recovery, before the first merge. */
   get overlay(): ReadonlyMap<string, Uint8Array | null> {
     invariant(this.#running === undefined, "the overlay is read before merges run");
-    return this.#folded;
+    const overlay = new Map<string, Uint8Array | null>();
+    for (const [key, place] of this.#folded.places) overlay.set(key, this.#folded.value(place));
+    return overlay;
   }
 
   /** Starts a merge of what is folded. */
   start(): void {
     invariant(!this.running, "one merge at a time");
     const rows = this.#folded;
-    this.#running = { epoch: this.#foldedEpoch, rows, keys: [...rows.keys()].sort(), next: 0 }; // G2: latin1 text sorts as bytes
-    this.#folded = new Map();
+    this.#running = { epoch: this.#foldedEpoch, rows, keys: [...rows.places.keys()].sort(), next: 0 }; // G2: latin1 text sorts as bytes
+    this.#folded = new FoldedRows();
     this.bytes = 0;
   }
 
@@ -77,7 +94,8 @@ export class Merge {
     const rows: Row[] = [];
     for (let i = running.next; i < end; i++) {
       const key = running.keys[i];
-      rows.push({ key: Buffer.from(key, "latin1"), value: running.rows.get(key) ?? undefined });
+      const place = running.rows.places.get(key) as number;
+      rows.push({ key: Buffer.from(key, "latin1"), value: running.rows.value(place) ?? undefined });
     }
     running.next = end;
     if (end < running.keys.length) {

@@ -33,6 +33,8 @@ export interface RunOutcome {
   readonly kind: "killed" | "done" | "failed" | "hung";
   readonly how: string;
   readonly ms: number;
+  /** From the signal to the end of the process: a process in the middle of a sync ends after it. */
+  readonly dyingMs: number;
   /** Until the run had taken the data directory over: its log is read then; undefined when it did not come so far. */
   readonly takeoverMs: number | undefined;
   readonly stdout: string;
@@ -61,8 +63,11 @@ class Watch {
   #stderr = "";
   #killTimer: NodeJS.Timeout | undefined;
   #killed = false;
+  #killedAt = 0;
   #hung = false;
-  #progress = { of: "", at: performance.now() };
+  #progress = "";
+  /** Looks since the last progress: looks and not time, because this process may have been stopped meanwhile. */
+  #looksInVain = 0;
 
   constructor(child: ChildProcess, plan: RunPlan) {
     this.#child = child;
@@ -94,18 +99,19 @@ class Watch {
     if (kill?.after !== reached) return;
     this.#killTimer = setTimeout(() => {
       this.#killed = this.#child.kill("SIGKILL");
+      this.#killedAt = performance.now();
     }, kill.ms);
   }
 
   #look(): void {
-    const now = performance.now();
     if (this.#takeoverMs === undefined && this.#current() !== this.#generation) {
-      this.#takeoverMs = now - this.#began;
+      this.#takeoverMs = performance.now() - this.#began;
       this.#schedule("takeover");
     }
     const progress = this.#progressNow();
-    if (progress !== this.#progress.of) this.#progress = { of: progress, at: now };
-    else if (now - this.#progress.at > hangMs && !this.#hung) {
+    this.#looksInVain = progress === this.#progress ? this.#looksInVain + 1 : 0;
+    this.#progress = progress;
+    if (this.#looksInVain > hangMs / lookEveryMs && !this.#hung) {
       this.#hung = true;
       this.#child.kill("SIGKILL");
     }
@@ -133,6 +139,7 @@ class Watch {
       kind,
       how: signal ?? `exit code ${code}`,
       ms: performance.now() - this.#began,
+      dyingMs: killed ? performance.now() - this.#killedAt : 0,
       takeoverMs: this.#takeoverMs,
       stdout: this.#stdout,
       stderr: this.#stderr,

@@ -44,6 +44,8 @@ const audit = new Audit(input, { credits: join(folder, files.credits), rejects: 
 const counts = { killed: 0, beforeTakeover: 0, runs: 0, takeoverMsMax: 0 };
 const began = performance.now();
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1)); // takes the child along
+
 await main();
 
 async function main(): Promise<void> {
@@ -98,7 +100,7 @@ function checkExits(): string | undefined {
   return exits === input.exits ? undefined : `${exits} of ${input.exits} worker exits happened`;
 }
 
-function note({ kind, how, ms, takeoverMs, stdout }: RunOutcome, shards: number): void {
+function note({ kind, how, ms, dyingMs, takeoverMs, stdout }: RunOutcome, shards: number): void {
   counts.runs++;
   if (kind === "killed") {
     counts.killed++;
@@ -106,6 +108,7 @@ function note({ kind, how, ms, takeoverMs, stdout }: RunOutcome, shards: number)
   }
   counts.takeoverMsMax = Math.max(counts.takeoverMsMax, Math.round(takeoverMs ?? 0));
   const takeover = takeoverMs === undefined ? "before its takeover" : `takeover after ${Math.round(takeoverMs)} ms`;
+  if (dyingMs > 1_000) console.error(`  the killed process took ${Math.round(dyingMs)} ms to end`);
   const plan = `run ${counts.runs}, ${shards} shards`;
   console.error(`${plan}: ${kind} (${how}) after ${Math.round(ms)} ms, ${takeover}; ${counts.killed} kills`);
   for (const line of stdout.split("\n")) if (line.includes('"event":"restarted"')) console.error(`  ${line}`);

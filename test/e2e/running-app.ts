@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test, { type TestContext } from "node:test";
+import test, { after, before, type TestContext } from "node:test";
 import { BroadcastChannel } from "node:worker_threads";
 import { type Application, type EgressRecord, type ErrorCode, HoldfastError, type StartOptions, start } from "../../lib/index.js";
 
@@ -52,7 +52,29 @@ export function appTest(name: string, body: (lab: Lab, t: TestContext) => Promis
 
 /** The same test with 1, 2 and 3 shards. */
 export function appTests(name: string, body: (lab: Lab, t: TestContext) => Promise<void>): void {
-  for (const shards of [1, 2, 3]) appTest(`${name} (${shards === 1 ? "1 shard" : `${shards} shards`})`, body, shards);
+  for (const shards of [1, 2, 3]) appTest(`${name}, ${withShards(shards)}`, body, shards);
+}
+
+/** One application for all tests of the suite that calls this; each test uses addresses of its own. */
+export function sharedApp(name: string, shards: number): () => Application {
+  let app: Application | undefined;
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-e2e-"));
+  before(async () => {
+    app = await start(appUrl(name), { dataDir: join(folder, "data"), shards, turnRetryMs: 0 });
+  });
+  after(async () => {
+    await app?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return () => {
+    assert.ok(app !== undefined, "the application was started before the tests");
+    return app;
+  };
+}
+
+/** What tests of several shard counts are called. */
+export function withShards(shards: number): string {
+  return shards === 1 ? "with 1 shard" : `with ${shards} shards`;
 }
 
 /** The next records of an egress. */

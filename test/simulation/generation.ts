@@ -22,8 +22,13 @@ import { gatewaySender } from "../../lib/store/row-key.js";
 import type { Params } from "./params.js";
 import type { Workload } from "./workload.js";
 
+/** How deep threads may stand in the middle of a step, one inside the other. */
+const depthMax = 3;
+
 /** What a generation needs of its world. */
 export interface GenerationPort {
+  /** The storage thread goes on for a moment, while shards stand in the middle of a step. */
+  advanceStorage(): void;
   readonly random: Random;
   readonly clock: Clock;
   openReader(shard: number): BaseReader;
@@ -34,6 +39,26 @@ export interface GenerationPort {
   report(event: ShardEvent): void;
 }
 
+/** The receiving end of a ring whose thread may lose its core before it looks. */
+class PreemptedInbound extends Inbound {
+  readonly #preempt: () => void;
+
+  constructor(consumer: RingConsumer, preempt: () => void) {
+    super(consumer);
+    this.#preempt = preempt;
+  }
+
+  override poll(): boolean {
+    this.#preempt();
+    return super.poll();
+  }
+
+  override empty(): boolean {
+    this.#preempt();
+    return super.empty();
+  }
+}
+
 type Mode = "starting" | "busy" | "parking" | "asleep";
 
 /** A shard and the state of its loop. */
@@ -42,6 +67,8 @@ class Seat {
   mode: Mode = "starting";
   rung = false;
   due = Number.POSITIVE_INFINITY;
+  /** It stands in the middle of something, while others go on. */
+  running = false;
 }
 
 export class Generation {
@@ -59,6 +86,8 @@ export class Generation {
   readonly #seats: readonly Seat[];
   readonly #rings: readonly (readonly (ArrayBufferLike | undefined)[])[];
   readonly #gatewayRings: readonly ArrayBufferLike[];
+  #depth = 0;
+  #error: unknown;
 
   constructor(params: Params, shards: number, workload: Workload, recovered: Recovered, port: GenerationPort) {
     const { manifest, session } = recovered;
@@ -127,6 +156,43 @@ export class Generation {
   /** The next thing that happens on a shard's thread: its start, a step, falling asleep, waking up. */
   advance(index: number): number {
     const seat = this.#seats[index];
+    if (seat.running) return 0;
+    seat.running = true;
+    this.#depth++;
+    const work = this.#go(seat, index);
+    this.#depth--;
+    seat.running = false;
+    return work;
+  }
+
+  /**
+   * Threads run at the same time: wherever a shard touches what it shares, others may have gone on. Errors of theirs
+   * are kept for `takeError`, as they are none of the shard that stands here.
+   */
+  preempt(): void {
+    if (this.#error !== undefined || !this.alive || this.#depth >= depthMax) return;
+    const { random } = this.#port;
+    if (random.next() >= this.#params.preemptP) return;
+    try {
+      let who = 0;
+      for (let actions = 1 + random.below(5); actions > 0 && this.#error === undefined; actions--) {
+        if (who === 0 || random.below(3) > 0) who = random.below(this.#seats.length + 1);
+        if (who < this.#seats.length) this.advance(who);
+        else this.#port.advanceStorage();
+      }
+    } catch (error) {
+      this.#error ??= error;
+    }
+  }
+
+  /** What went wrong on another thread while a shard was in the middle of a step. */
+  takeError(): unknown {
+    const error = this.#error;
+    this.#error = undefined;
+    return error;
+  }
+
+  #go(seat: Seat, index: number): number {
     switch (seat.mode) {
       case "starting":
         seat.shard = this.#build(index);
@@ -176,16 +242,23 @@ export class Generation {
   #build(index: number): Shard {
     const { shards } = this.#config;
     const seat = this.#seats[index];
+    const preempt = (): void => this.preempt();
     const inbound = this.#seats.map((_, from) => {
       const ring = this.#rings[from][index];
-      return ring === undefined ? undefined : new Inbound(new RingConsumer(ring));
+      return ring === undefined ? undefined : new PreemptedInbound(new RingConsumer(ring), preempt);
     });
     const outbound = this.#seats.map((_, to) => {
       const ring = this.#rings[index][to];
       return ring === undefined ? undefined : new Outbound(new RingProducer(ring));
     });
-    const { clock } = this.#port;
     const { control } = this;
+    const clock: Clock = {
+      now: () => {
+        preempt();
+        return this.#port.clock.now();
+      },
+      wall: () => this.#port.clock.wall(),
+    };
     const capture = new Capture(
       { index, shards, keyGroups: this.#config.keyGroups, generation: this.number },
       { clock, control, inbound, handOver: (delta) => this.#port.handOver(delta) },
@@ -200,9 +273,16 @@ export class Generation {
         gateway: new Inbound(new RingConsumer(this.#gatewayRings[index])),
         base: this.#port.openReader(index),
         capture,
-        wakeShard: (shard) => this.bells[shard].ringIfParked(),
-        wakeStorage: () => this.#port.wakeStorage(),
+        wakeShard: (shard) => {
+          preempt();
+          this.bells[shard].ringIfParked();
+        },
+        wakeStorage: () => {
+          preempt();
+          this.#port.wakeStorage();
+        },
         wakeForRoom: (from) => {
+          preempt();
           if (from === gatewaySender) {
             if (control.gatewayRoomWanted(index)) this.#port.gatewayRoom(index);
           } else if (control.roomWanted(from)) this.bells[from].ringIfParked();

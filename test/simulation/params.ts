@@ -62,6 +62,8 @@ export interface Params {
   readonly mergeIntervalMs: number;
   readonly intervalMs: number | undefined;
   readonly idleIntervalMs: number;
+  /** How often others go on in the middle of a shard's step. */
+  readonly preemptP: number;
   readonly steps: number;
   readonly crashes: number;
   readonly ioErrorP: number;
@@ -97,13 +99,14 @@ export function drawParams(random: Random): Params {
     admissionBytesMax: pick(400, 2_000, 1_000_000),
     turnAttemptsMax: pick(2, 8),
     turnTimeoutMs: pick(20, 60_000),
-    segmentBytes: pick(4_096, 4_096, 8_192, 16_384),
-    zeroAheadBytes: pick(512, 2_048),
+    segmentBytes: pick(1_024, 2_048, 4_096, 16_384),
+    zeroAheadBytes: pick(512, 1_024),
     mergeIntervalMs: pick(0, 5, 30),
     intervalMs: pick(undefined, 1, 5, 20),
     idleIntervalMs: pick(2, 20),
-    steps: 150 + random.below(650),
-    crashes: random.below(6),
+    preemptP: pick(0, 0.03, 0.2),
+    steps: 150 + random.below(850),
+    crashes: random.below(7),
     ioErrorP: pick(0, 0, 0.3),
     diskFullP: pick(0, 0, 0, 0.3),
     weights: actionNames.map((name) => baseWeights[name] * pick(0.3, 1, 1, 2)),

@@ -36,6 +36,8 @@ import { outCode, rejectsCode, type SimLink, type SimMessage, Workload } from ".
 import { rule, Violation } from "./violation.js";
 
 const dataDir = "data";
+/** Calls that a crash may be waiting for. */
+const crashCalls = ["base sync", "base apply", "datasync", "rename", "syncDirectory", "remove"] as const;
 const drainRoundsMax = 4_000;
 const storageNapMaxMs = epochIdleIntervalMs;
 
@@ -107,8 +109,12 @@ export class World {
   #asyncTicks = 0;
   #faulty = true;
   #brokenRule: string | undefined;
-  /** Calls to the disk until the next crash inside one; 0 for none. */
+  /** Calls until the next crash inside one; 0 for none. */
   #crashIn = 0;
+  /** Which calls count; undefined for all. */
+  #crashCall: string | undefined;
+  /** A power loss that follows soon, in scheduler steps; 0 for none. */
+  #aftershockIn = 0;
   #crashKind: "process" | "os" = "process";
   #storageAsleepUntil = 0;
   #storageRung = false;
@@ -165,7 +171,7 @@ export class World {
     this.#disk.mkdir(dataDir);
     this.#disk.syncDirectory("");
     this.#disk.onCall = (call) => {
-      if (call !== "read" && call !== "size") this.#touchDisk();
+      if (call !== "read" && call !== "size") this.#touchDisk(call);
     };
     this.#sink = new SimSink(
       "the sink",
@@ -185,7 +191,8 @@ export class World {
     await this.#start("process");
     const crashAt = new Set(Array.from({ length: crashes }, () => this.#random.below(steps)));
     for (let step = 0; step < steps; step++) {
-      if (crashAt.has(step)) await this.#plannedCrash();
+      if (this.#aftershockIn > 0 && --this.#aftershockIn === 0) await this.#restart("os");
+      else if (crashAt.has(step)) await this.#plannedCrash();
       else await this.#guarded(() => this.#act());
       if (this.#asyncTicks > 0) await this.#drainMicrotasks();
       this.#checkBroken();
@@ -372,7 +379,8 @@ export class World {
     return moved;
   }
 
-  #deliverNotice(): boolean {
+  /** `slowly`: the gateway learns of it after it has resent. */
+  #deliverNotice(slowly = false): boolean {
     const notice = this.#notices.shift();
     if (notice === undefined) {
       const at = this.#consumedLater.findIndex(({ shard }) => this.#gateway?.wantsRoom(shard) === false);
@@ -382,7 +390,9 @@ export class World {
     }
     this.#hear(notice.epoch, notice.outputs);
     for (const [shard, sequence] of notice.gatewayConsumed.entries()) {
-      if (sequence !== undefined) this.#gateway?.committed(shard, sequence);
+      if (sequence === undefined) continue;
+      if (slowly) this.#consumedLater.push({ shard, consumed: sequence });
+      else this.#gateway?.committed(shard, sequence);
     }
     return true;
   }
@@ -481,22 +491,30 @@ export class World {
       return;
     }
     if (kind !== "worker" && this.#random.below(2) === 0) {
-      this.#crashIn = 1 + this.#random.below(12); // inside a call
-      this.#crashKind = kind;
+      this.#armCrash(kind, 12);
       return;
     }
     await this.#restart(kind);
   }
 
-  /** A call that reaches the disk: the machine may stop in it. */
-  #touchDisk(): void {
-    if (this.#crashIn === 0 || --this.#crashIn > 0) return;
+  /** The machine will stop inside a call. */
+  #armCrash(kind: "process" | "os", callsMax: number): void {
+    this.#crashCall = ([undefined, undefined, ...crashCalls] as const)[this.#random.below(2 + crashCalls.length)];
+    this.#crashIn = 1 + this.#random.below(this.#crashCall === undefined ? callsMax : 2);
+    this.#crashKind = kind;
+  }
+
+  /** A call that reaches disk or base: the machine may stop in it. */
+  #touchDisk(call: string): void {
+    if (this.#crashIn === 0 || (this.#crashCall !== undefined && this.#crashCall !== call) || --this.#crashIn > 0) return;
     throw new SimulatedCrash();
   }
 
   async #guarded(act: () => void): Promise<void> {
     try {
       act();
+      const error = this.#generation?.takeError();
+      if (error !== undefined) throw error;
     } catch (error) {
       await this.#failed(error);
     }
@@ -530,13 +548,14 @@ export class World {
       this.statistics.workerRestarts++;
       for (const queue of this.#deltas) this.#lateDeltas.push(...queue);
       this.#deltas = [];
-      while (this.#notices.length > 0) this.#deliverNotice(); // they were sent before the answer to the next call
+      while (this.#notices.length > 0) this.#deliverNotice(this.#random.below(2) === 0); // sent before the answer to the next call
       this.#gateway?.disconnect();
       this.#storage.end();
       return;
     }
     if (kind === "process") this.statistics.processCrashes++;
     else this.statistics.powerLosses++;
+    this.#aftershockIn = kind === "process" && this.#random.below(3) === 0 ? 1 + this.#random.below(40) : 0;
     this.#crashIn = 0;
     this.#deltas = [];
     this.#lateDeltas = [];
@@ -564,8 +583,7 @@ export class World {
       if (kind !== "worker") this.#newProcess();
       try {
         if (this.#faulty && this.#crashIn === 0 && this.#random.below(6) === 0) {
-          this.#crashIn = 1 + this.#random.below(40);
-          this.#crashKind = this.#random.below(2) === 0 ? "process" : "os";
+          this.#armCrash(this.#random.below(2) === 0 ? "process" : "os", 40);
         }
         const recovered = this.#storage.recover(this.#recoveryConfig(kind));
         this.#begin(recovered, kind);
@@ -720,6 +738,10 @@ export class World {
     return {
       random: this.#random,
       clock: this.#clock,
+      advanceStorage: () => {
+        if (this.#random.below(2) === 0) this.#advanceStorage();
+        else this.#deliverDelta();
+      },
       openReader: (shard) => (this.#bases.get(Storage.basePath(dataDir, layout, shard)) as SimBase).openReader(),
       handOver: (delta) => world.#deltas[delta.shard].push(delta),
       wakeStorage: () => this.#storageBell?.ringIfParked(),
@@ -759,7 +781,7 @@ export class World {
       base = new SimBase();
       this.#bases.set(path, base);
     }
-    return new CrashingWriter(base.openWriter(), () => this.#touchDisk());
+    return new CrashingWriter(base.openWriter(), (call) => this.#touchDisk(call));
   }
 
   // --- liveness -----------------------------------------------------------------------------------------------------
@@ -768,6 +790,7 @@ export class World {
   async #drain(): Promise<void> {
     this.#faulty = false;
     this.#crashIn = 0;
+    this.#aftershockIn = 0;
     this.#disk.clearFaults();
     this.#disk.full = false;
     if (this.#random.below(4) === 0) await this.#restart("process");
@@ -832,9 +855,9 @@ export class World {
 /** A writer in whose calls the machine may stop, before they take effect. */
 class CrashingWriter implements BaseWriter {
   readonly #writer: BaseWriter;
-  readonly #touch: () => void;
+  readonly #touch: (call: (typeof crashCalls)[number]) => void;
 
-  constructor(writer: BaseWriter, touch: () => void) {
+  constructor(writer: BaseWriter, touch: (call: (typeof crashCalls)[number]) => void) {
     this.#writer = writer;
     this.#touch = touch;
   }
@@ -844,13 +867,13 @@ class CrashingWriter implements BaseWriter {
   }
 
   apply(rows: readonly Row[], epoch?: number): void {
-    this.#touch();
+    this.#touch("base apply");
     if (epoch === undefined) this.#writer.apply(rows);
     else this.#writer.apply(rows, epoch);
   }
 
   sync(): void {
-    this.#touch();
+    this.#touch("base sync");
     this.#writer.sync();
   }
 

@@ -9,11 +9,11 @@ export interface Payment {
   readonly payment: number;
   readonly amount: number;
   readonly hops: number;
-  /** On its way here an accident happens, once: whoever makes this file first. */
-  readonly accident?: { readonly kind: Accident; readonly once: string };
+  /** Where it passes an accident happens, until this file exists: most accidents make it themselves. */
+  readonly accident?: { readonly kind: Accident; readonly until: string };
 }
 
-export type Accident = "exit" | "throw later" | "reject later" | "loop" | "throw" | "memory";
+export type Accident = "exit" | "throw later" | "reject later" | "loop" | "memory" | "throw always" | "exit always";
 
 /** One account: every hop moves the money on to the next, the last one writes a receipt. */
 export const account = defineFunction("bank/account", {
@@ -39,15 +39,20 @@ export function nextAccount(id: string, payment: number): string {
   return String((Number(id) * 7 + payment + 1) % accounts);
 }
 
-function happen({ kind, once }: NonNullable<Payment["accident"]>): void {
-  if (existsSync(once)) return;
-  if (kind === "throw") throw new Error("this account throws");
-  writeFileSync(once, "");
+function happen({ kind, until }: NonNullable<Payment["accident"]>): void {
+  if (existsSync(until)) return;
+  if (kind === "throw always") throw new Error("this account throws");
+  if (kind === "exit always") process.exit(9);
+  writeFileSync(until, "");
   if (kind === "exit") process.exit(7);
-  if (kind === "throw later") setTimeout(() => { throw new Error("thrown in a timer"); }, 0);
+  if (kind === "throw later") setTimeout(throwNow, 0);
   if (kind === "reject later") void Promise.reject(new Error("rejected and not handled"));
   if (kind === "loop") for (;;);
   if (kind === "memory") for (const kept: unknown[] = []; ; ) kept.push(new Array(1_000).fill(kept.length));
+}
+
+function throwNow(): void {
+  throw new Error("thrown in a timer");
 }
 
 export default defineApp({ name: "bank", functions: [account], egresses: [receipts] });

@@ -1,4 +1,5 @@
 /** Small functions that each show one thing of the gateway. */
+import { crc32 } from "node:zlib";
 import { defineApp, defineEgress, defineFunction, type, value } from "../../../lib/index.js";
 import { waitAtGate } from "./gate.js";
 
@@ -37,14 +38,14 @@ export const echo = defineFunction("desk/echo", {
 
 /** Passes bytes on to another address and remembers how many arrived. */
 export const parcel = defineFunction("desk/parcel", {
-  state: { bytes: value(0), sum: value(0) },
-  reply: type<{ readonly bytes: number; readonly sum: number }>(),
+  state: { bytes: value(0), crc: value(0) },
+  reply: type<{ readonly bytes: number; readonly crc: number }>(),
   receive(ctx, message: { readonly to?: string; readonly bytes: Uint8Array } | "read") {
-    if (message === "read") ctx.reply({ bytes: ctx.state.bytes.get(), sum: ctx.state.sum.get() });
+    if (message === "read") ctx.reply({ bytes: ctx.state.bytes.get(), crc: ctx.state.crc.get() });
     else if (message.to !== undefined) ctx.send(parcel.at(message.to), { bytes: message.bytes });
     else {
       ctx.state.bytes.set(message.bytes.length);
-      ctx.state.sum.set(message.bytes.reduce((sum, byte) => (sum * 31 + byte) % 1_000_003, 7));
+      ctx.state.crc.set(crc32(message.bytes));
     }
   },
 });
