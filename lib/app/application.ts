@@ -184,7 +184,7 @@ export class Application {
 
   /** Commits; resolves with the epoch when everything applied before this call is durable. */
   async checkpoint(): Promise<number> {
-    const epoch = await this.#supervisor.request();
+    const epoch = await this.#request();
     await this.#until(() => this.#committed >= epoch);
     return epoch;
   }
@@ -194,7 +194,7 @@ export class Application {
    * excepted), and everything is committed and in the sinks. With an ingress that never ends it never resolves.
    */
   async drained(): Promise<void> {
-    const epoch = await this.#supervisor.request();
+    const epoch = await this.#request();
     await this.#until(() => this.#committed >= epoch && this.#quiet && this.#counts.every(({ exhausted }) => exhausted));
     await this.#delivery.acknowledge();
   }
@@ -285,6 +285,15 @@ export class Application {
   /** N1 */
   get #quiet(): boolean {
     return this.#inFlight === 0 && this.#counts.length > 0 && this.#gateway.empty;
+  }
+
+  /** Asks for an epoch that begins after this call. @throws why the application has ended */
+  async #request(): Promise<number> {
+    try {
+      return await this.#supervisor.request();
+    } catch (error) {
+      throw this.#failure ?? error;
+    }
   }
 
   #until(met: () => boolean): Promise<void> {

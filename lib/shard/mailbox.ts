@@ -17,6 +17,8 @@ export class Mailbox {
   #rowedUntil = 0;
   /** Estimated bytes of all messages not done. */
   bytes = 0;
+  /** The part of `bytes` that waits for parked addresses. */
+  parkedBytes = 0;
   /** Messages not done. */
   count = 0;
 
@@ -41,6 +43,7 @@ export class Mailbox {
       if (instance.state === "ready" && (instance.pending === undefined || instance.pending.length === 0)) return message;
       instance.pending ??= new Queue();
       instance.pending.push(message);
+      if (instance.state === "parked") this.parkedBytes += message.weight;
       this.hold(message);
     }
     return undefined;
@@ -54,6 +57,13 @@ export class Mailbox {
   /** The instance may take messages again. */
   resume(instance: Instance): void {
     if (instance.pending !== undefined && instance.pending.length > 0) this.#resumable.push(instance);
+  }
+
+  /** The address of a message was parked: it waits, and so do those behind it. */
+  park({ target: { pending }, weight }: Message): void {
+    this.parkedBytes += weight;
+    if (pending === undefined) return;
+    for (let position = pending.head; position < pending.tail; position++) this.parkedBytes += pending.at(position).weight;
   }
 
   /** The message has had its effect. */

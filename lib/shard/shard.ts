@@ -55,6 +55,7 @@ export class Shard implements TurnPort, FeedPort {
   /** Per other shard: its next frame is ahead of the open capture (H2). */
   readonly #heldBack: boolean[];
   #feedsClosed = false;
+  #exhausted = false;
   #epoch: number;
   #localSequence = 0;
   #gatewayConsumed: number;
@@ -110,7 +111,7 @@ export class Shard implements TurnPort, FeedPort {
       rejected: this.#rejected,
       parked: this.#parked.length,
       orphans: this.#orphans,
-      exhausted: this.#feeds.every((feed) => feed.exhausted),
+      exhausted: this.#exhausted,
       resident: this.#state.resident,
     };
   }
@@ -390,6 +391,7 @@ export class Shard implements TurnPort, FeedPort {
     let bytes = this.#mailbox.bytes;
     for (const outbox of this.#outboxes) if (outbox !== undefined) bytes += outbox.bytes;
     if (bytes > overloadBytesMax) throw overload(bytes);
+    bytes -= this.#mailbox.parkedBytes; // a parked address must not stop the others
     this.#admissionOpen = bytes < (this.#admissionOpen ? admissionBytesMax : admissionBytesMax / 2);
     return this.#admissionOpen && pressure === 0;
   }
@@ -407,7 +409,15 @@ export class Shard implements TurnPort, FeedPort {
       }
     }
     if (taken > 0) this.#touch();
+    this.#noticeExhaustion();
     return taken;
+  }
+
+  /** The end of the last split is news for who waits for it, though it changes nothing else. */
+  #noticeExhaustion(): void {
+    if (this.#exhausted || !this.#feeds.every((feed) => feed.exhausted)) return;
+    this.#exhausted = true;
+    this.#touch();
   }
 
   #openFeed(ingressName: string, split: string, restored: RestoredShard): void {
@@ -583,6 +593,7 @@ export class Shard implements TurnPort, FeedPort {
     const address = message.target.toString();
     message.target.state = "parked";
     this.#parked.push(message);
+    this.#mailbox.park(message);
     const failure = new HoldfastError(
       "HF_FUNCTION_FAILED",
       `${address} failed ${message.attempts} times; its messages wait, and are tried again at the next start`,

@@ -160,7 +160,7 @@ describe("one application", () => {
     const value = "x".repeat(8_000);
     const sent = Array.from({ length: 15_000 }, (_, n) =>
       app()
-        .send(echo.at(`o${n % 50}`), { value })
+        .send(journal.at(`o${n % 50}`), { line: n, value } as { line: number })
         .then(
           () => void outcomes.accepted++,
           (error: { code: string }) => {
@@ -174,6 +174,17 @@ describe("one application", () => {
     assert.ok(outcomes.refused > 0 && outcomes.accepted >= 8_000, JSON.stringify(outcomes));
     await app().drained();
     assert.ok(app().status().turns - before <= outcomes.accepted + 15_000);
+  });
+
+  test("an address that is parked with 80 MB of messages does not keep the others waiting", async () => {
+    const parked = nextEvent(app(), "parked");
+    await app().send(offender.at("full"), "throws");
+    await parked;
+    const padding = "x".repeat(1 << 20);
+    for (let batch = 0; batch < 8; batch++) {
+      await Promise.all(Array.from({ length: 10 }, () => app().send(offender.at("full"), { padding } as never)));
+    }
+    assert.equal(await app().ask(echo.at("full"), { value: "same shard" }), "same shard"); // equal ids share a shard
   });
 
   test("200,000 small messages in batches leave memory flat", async () => {

@@ -39,18 +39,28 @@ export interface GenerationPort {
   report(event: ShardEvent): void;
 }
 
-/** The receiving end of a ring whose thread may lose its core before it looks. */
+/** The receiving end of a ring whose thread may lose its core before it looks, and may look just too early. */
 class PreemptedInbound extends Inbound {
   readonly #preempt: () => void;
+  readonly #tooEarly: () => boolean;
+  #atHand = false;
 
-  constructor(consumer: RingConsumer, preempt: () => void) {
+  constructor(consumer: RingConsumer, preempt: () => void, tooEarly: () => boolean) {
     super(consumer);
     this.#preempt = preempt;
+    this.#tooEarly = tooEarly;
   }
 
   override poll(): boolean {
     this.#preempt();
-    return super.poll();
+    if (!this.#atHand && this.#tooEarly()) return false;
+    this.#atHand = super.poll();
+    return this.#atHand;
+  }
+
+  override take(): void {
+    this.#atHand = false;
+    super.take();
   }
 
   override empty(): boolean {
@@ -243,9 +253,10 @@ export class Generation {
     const { shards } = this.#config;
     const seat = this.#seats[index];
     const preempt = (): void => this.preempt();
+    const tooEarly = (): boolean => this.#params.preemptP > 0 && this.#port.random.below(16) === 0;
     const inbound = this.#seats.map((_, from) => {
       const ring = this.#rings[from][index];
-      return ring === undefined ? undefined : new PreemptedInbound(new RingConsumer(ring), preempt);
+      return ring === undefined ? undefined : new PreemptedInbound(new RingConsumer(ring), preempt, tooEarly);
     });
     const outbound = this.#seats.map((_, to) => {
       const ring = this.#rings[index][to];

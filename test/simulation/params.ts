@@ -75,7 +75,7 @@ export function drawParams(random: Random): Params {
   const pick = <T>(...choices: readonly T[]): T => choices[random.below(choices.length)];
   const chance = (p: number): boolean => random.next() < p;
   const shards = pick(1, 2, 2, 3, 3, 4);
-  const egress = chance(0.85);
+  const egress = chance(0.75);
   return {
     shards,
     keyGroups: 8 + random.below(9),

@@ -37,7 +37,7 @@ import { rule, Violation } from "./violation.js";
 
 const dataDir = "data";
 /** Calls that a crash may be waiting for. */
-const crashCalls = ["base sync", "base apply", "datasync", "rename", "syncDirectory", "remove"] as const;
+const crashCalls = ["base sync", "base sync", "base apply", "datasync", "rename", "syncDirectory", "remove"] as const;
 const drainRoundsMax = 4_000;
 const storageNapMaxMs = epochIdleIntervalMs;
 
@@ -555,7 +555,7 @@ export class World {
     }
     if (kind === "process") this.statistics.processCrashes++;
     else this.statistics.powerLosses++;
-    this.#aftershockIn = kind === "process" && this.#random.below(3) === 0 ? 1 + this.#random.below(40) : 0;
+    this.#aftershockIn = kind === "process" && this.#random.below(2) === 0 ? 1 + this.#random.below(30) : 0;
     this.#crashIn = 0;
     this.#deltas = [];
     this.#lateDeltas = [];
