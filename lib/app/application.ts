@@ -134,6 +134,7 @@ export class Application {
         connected: (channels, report) => this.#onConnected(channels, report),
         disconnected: (reason, attempt) => this.#onDisconnected(reason, attempt),
         committed: (notice) => this.#onCommitted(notice),
+        diskFull: (full) => this.#onDiskFull(full),
         shardSaid: (_, message) => {
           if (message.kind === "room") this.#gateway.room();
           else if (message.kind === "parked") this.#events.emit("parked", { ...message, error: fromWire(message.error) });
@@ -152,7 +153,8 @@ export class Application {
   /**
    * Sends a message; resolves when it is durable. Waits while too much is on its way: await it, and memory stays flat.
    *
-   * @throws `HF_BAD_VALUE`, `HF_SCHEMA`, `HF_UNKNOWN_FUNCTION`, `HF_TOO_LARGE`, `HF_OVERLOAD`, `HF_STOPPED`
+   * @throws `HF_BAD_VALUE`, `HF_SCHEMA`, `HF_UNKNOWN_FUNCTION`, `HF_TOO_LARGE`, `HF_OVERLOAD`, `HF_DISK_FULL`,
+   *   `HF_STOPPED`
    */
   send<M>(to: Address<M, unknown>, message: NoInfer<M>): Promise<void> {
     return this.#gateway.send(to as AnyAddress, message);
@@ -278,6 +280,12 @@ export class Application {
       if (consumed !== undefined) this.#gateway.committed(shard, consumed);
     }
     this.#serveWaiters();
+  }
+
+  #onDiskFull(full: boolean): void {
+    const error = new HoldfastError("HF_DISK_FULL", `no space left for ${this.#options.dataDir}: make room, and the application goes on by itself`);
+    this.#gateway.refuse(full ? error : undefined);
+    this.#events.emit("warning", { message: full ? error.message : "there is space on the disk again" });
   }
 
   // --- waiting ------------------------------------------------------------------------------------------------------

@@ -190,8 +190,7 @@ export class EgressDelivery {
     });
     outlet.chain = outlet.chain.catch((error: unknown) => {
       outlet.sink = undefined;
-      const said = error instanceof Error ? error.message : String(error);
-      this.#ports.failed(new HoldfastError("HF_EGRESS_FAILED", `egress ${outlet.name}: ${said}. Nothing is lost: what it lacks comes again at the next start`, { cause: error }));
+      this.#ports.failed(error instanceof HoldfastError ? error : egressFailed(outlet.name, error));
     });
     return outlet.chain;
   }
@@ -203,4 +202,9 @@ export class EgressDelivery {
     this.#pressed = pressed;
     this.#ports.press(pressed);
   }
+}
+
+function egressFailed(name: string, cause: unknown): HoldfastError {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  return new HoldfastError("HF_EGRESS_FAILED", `egress ${name}: ${said}. Nothing is lost: what it lacks comes again at the next start`, { cause });
 }

@@ -64,6 +64,7 @@ export class Gateway {
   #keyGroups = 0;
   #flushing = false;
   #closed: Error | undefined;
+  #refusal: Error | undefined;
   #connected = false;
 
   constructor(registry: Registry, ports: GatewayPorts, shards: number, bytesMax: number) {
@@ -169,9 +170,15 @@ export class Gateway {
     this.#closed = error;
   }
 
+  /** Refuses later calls for as long as there is an error to refuse them with; what was accepted goes on. */
+  refuse(error: Error | undefined): void {
+    this.#refusal = error;
+  }
+
   #accept(to: AnyAddress, message: unknown, askNumber: number): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      if (this.#closed !== undefined) throw this.#closed;
+      const refusal = this.#closed ?? this.#refusal;
+      if (refusal !== undefined) throw refusal;
       const { entry, id } = this.#target(to);
       const { schema } = { schema: entry.definition.options.message };
       const checked = schema === undefined ? message : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${id}`);

@@ -13,6 +13,9 @@ import { validate } from "../model/schema.js";
 import type { Instance } from "./instance.js";
 import type { FunctionEntry, Registry } from "./registry.js";
 
+/** Code units of a rejected record that are kept. */
+const rejectTextMax = 16_384;
+
 /** Name of a split in position rows. */
 export function splitKey(ingress: string, split: string): string {
   return `${ingress}/${split}`;
@@ -72,7 +75,7 @@ export class IngressFeed {
     try {
       this.#ingress.route(item.value as never, this.#to);
     } catch (error) {
-      return this.#refuse(error, JSON.stringify(item.value) ?? String(item.value), item.where); // F2
+      return this.#refuse(error, textOf(item.value), item.where); // F2
     }
     const root = `${this.key}/${item.where}`;
     for (let i = 0; i < this.#routed.length; i++) {
@@ -105,5 +108,14 @@ export class IngressFeed {
     }
     this.#port.reject(this.#ingress.name, { ingress: this.#ingress.name, split: this.#split, where, error: said, text }, error);
     return "bad";
+  }
+}
+
+/** A record for the reject file, cut to a readable size. */
+function textOf(value: unknown): string {
+  try {
+    return (JSON.stringify(value) ?? String(value)).slice(0, rejectTextMax);
+  } catch {
+    return "a record that cannot be written as JSON";
   }
 }

@@ -3,7 +3,7 @@
  *
  * A TypeScript module needs tsx to be registered before the first import of it in the thread: a failed import is cached.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { HoldfastError } from "../base/errors.js";
@@ -46,22 +46,40 @@ async function registerTypeScript(path: string): Promise<void> {
   if (registered) return;
   const tsx = findTsx(path);
   if (tsx !== undefined) {
-    const { register } = (await import(tsx)) as { register(): unknown };
-    register();
+    await registerWith(tsx, path);
   } else if (!(process.features as { readonly typescript?: unknown }).typescript) {
     throw new HoldfastError("HF_BAD_MODULE", `${path} is TypeScript and this Node does not run it: npm install tsx, or compile it`);
   }
   registered = true;
 }
 
-/** tsx as the application has it, or as we do. */
-function findTsx(path: string): string | undefined {
+async function registerWith(tsx: readonly string[], path: string): Promise<void> {
+  try {
+    for (const api of tsx) {
+      const { register } = (await import(api)) as { register(): unknown };
+      register();
+    }
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    throw new HoldfastError("HF_BAD_MODULE", `${path} is TypeScript, and tsx cannot be loaded: ${said}. npm install tsx@4`, { cause: error });
+  }
+}
+
+/** The APIs of tsx, for both module systems (the application's package may be of either), as it has them or as we do. */
+function findTsx(path: string): readonly string[] | undefined {
   for (const from of [pathToFileURL(path).href, import.meta.url]) {
     try {
-      return pathToFileURL(createRequire(from).resolve("tsx/esm/api")).href;
+      const manifest = createRequire(from).resolve("tsx/package.json");
+      const { exports } = JSON.parse(readFileSync(manifest, "utf8")) as TsxManifest;
+      const apis = [exports["./cjs/api"], exports["./esm/api"]]; // `resolve` would give their CommonJS files
+      return apis.map((api) => new URL(api.import.default, pathToFileURL(manifest)).href);
     } catch {
       // not installed there
     }
   }
   return undefined;
+}
+
+interface TsxManifest {
+  readonly exports: Readonly<Record<"./cjs/api" | "./esm/api", { readonly import: { readonly default: string } }>>;
 }

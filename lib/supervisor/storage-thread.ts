@@ -7,7 +7,7 @@ import { type MessagePort, workerData } from "node:worker_threads";
 import { systemClock } from "../base/clock.js";
 import { HoldfastError, toWire } from "../base/errors.js";
 import { epochIdleIntervalMs } from "../base/limits.js";
-import { ControlWords } from "../channel/control-words.js";
+import { ControlWords, logPressure, stopTurns } from "../channel/control-words.js";
 import { Doorbell } from "../channel/doorbell.js";
 import { NodeDisk } from "../log/node-disk.js";
 import type { RecoveredOutput, RecoveryConfig } from "../snapshot/recovery.js";
@@ -55,6 +55,8 @@ class StorageThread {
   readonly #storage: Storage;
   #shardPorts: readonly MessagePort[] = [];
   #bell: Doorbell | undefined;
+  #control: ControlWords | undefined;
+  #full = false;
   #timer: NodeJS.Timeout | undefined;
   #scheduled = false;
 
@@ -88,6 +90,7 @@ class StorageThread {
   begin({ control: memory, shards, shardPorts }: StorageGenerationPorts, options: GenerationOptions): void {
     const control = new ControlWords(memory, shards);
     const bells = shardPorts.map((port, shard) => new Doorbell(control.words, control.parkedIndex(shard), port));
+    this.#control = control;
     this.#shardPorts = shardPorts;
     this.#bell = new Doorbell(control.words, control.storageParkedIndex);
     for (const port of shardPorts) port.on("message", (message: ToStorage) => this.#receive(message));
@@ -138,9 +141,18 @@ class StorageThread {
     this.#bell?.unpark();
     const dueIn = this.#guard(() => this.#step()) ?? Number.POSITIVE_INFINITY;
     if (this.#storage.coordinator === undefined) return;
+    this.#sayFull();
     if (dueIn <= 0) this.#soon();
     else this.#timer = setTimeout(this.#drive, Math.min(Math.max(1, dueIn), epochIdleIntervalMs));
   };
+
+  /** Tells main when the disk becomes full, and when it is no more. */
+  #sayFull(): void {
+    const full = ((this.#control?.pressure ?? 0) & (logPressure | stopTurns)) === logPressure; // a long log stops turns, too
+    if (full === this.#full) return;
+    this.#full = full;
+    this.#tell({ kind: "full", full }, []);
+  }
 
   #step(): number {
     const { coordinator } = this.#storage;

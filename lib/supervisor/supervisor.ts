@@ -65,6 +65,8 @@ export interface SupervisorEvents {
   /** Its shards are gone. */
   disconnected(reason: Error, attempt: number): void;
   committed(notice: CommitNotice): void;
+  /** The disk has no space for the log to grow, or has it again. */
+  diskFull(full: boolean): void;
   shardSaid(shard: number, message: Exclude<ShardToMain, { readonly kind: "failed" }>): void;
   failed(error: Error): void;
 }
@@ -304,6 +306,7 @@ export class Supervisor {
 
   #storageSaid(message: StorageToMain): void {
     if (message.kind === "committed") this.#events.committed(message.notice);
+    else if (message.kind === "full") this.#events.diskFull(message.full);
     else this.#shardEnded(fromWire(message.error)); // a disk error ends the generation like a dead shard does
   }
 

@@ -60,6 +60,8 @@ export type ShardToMain =
 /** Storage → main. */
 export type StorageToMain =
   | { readonly kind: "committed"; readonly notice: CommitNotice }
+  /** The disk has no space for the log to grow, or has it again. */
+  | { readonly kind: "full"; readonly full: boolean }
   | { readonly kind: "failed"; readonly error: WireError };
 
 /** Index of the storage thread's gate; shard i has the gate i + 1. */
