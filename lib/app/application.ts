@@ -73,6 +73,8 @@ export class Application {
   readonly #app: AppDefinition;
   readonly #options: ResolvedOptions;
   readonly #events = new EventEmitter<ApplicationEvents>();
+  /** Events from before anybody could listen. */
+  #early: (() => void)[] | undefined = [];
   readonly #supervisor: Supervisor;
   readonly #gateway: Gateway;
   readonly #delivery: EgressDelivery;
@@ -137,8 +139,8 @@ export class Application {
         diskFull: (full) => this.#onDiskFull(full),
         shardSaid: (_, message) => {
           if (message.kind === "room") this.#gateway.room();
-          else if (message.kind === "parked") this.#events.emit("parked", { ...message, error: fromWire(message.error) });
-          else this.#events.emit("rejected", { ...message, error: fromWire(message.error) });
+          else if (message.kind === "parked") this.#emit("parked", { ...message, error: fromWire(message.error) });
+          else this.#emit("rejected", { ...message, error: fromWire(message.error) });
         },
         failed: (error) => void this.#fail(error),
       },
@@ -148,6 +150,11 @@ export class Application {
   /** @internal */
   async open(): Promise<void> {
     await this.#supervisor.start();
+    setImmediate(() => { // after who called `start` could listen
+      const early = this.#early ?? [];
+      this.#early = undefined;
+      for (const emit of early) emit();
+    });
   }
 
   /**
@@ -240,11 +247,17 @@ export class Application {
     return this.stop();
   }
 
+  #emit<K extends keyof ApplicationEvents>(event: K, about: ApplicationEvents[K][0]): void {
+    const emit = (): boolean => this.#events.emit(event, ...([about] as never));
+    if (this.#early === undefined) emit();
+    else this.#early.push(emit);
+  }
+
   // --- events of the supervisor -------------------------------------------------------------------------------------
 
   async #onRecovered(report: RecoveryReport): Promise<readonly EgressWatermark[]> {
     this.#gateway.recovered(report.session, report.keyGroups);
-    for (const message of report.warnings) this.#events.emit("warning", { message });
+    for (const message of report.warnings) this.#emit("warning", { message });
     if (!this.#opened) {
       this.#opened = true;
       this.#committed = report.epoch;
@@ -268,7 +281,7 @@ export class Application {
       this.#before.rejected += rejected;
     }
     this.#counts = [];
-    this.#events.emit("restarted", { reason, attempt });
+    this.#emit("restarted", { reason, attempt });
   }
 
   #onCommitted(notice: CommitNotice): void {
@@ -285,7 +298,7 @@ export class Application {
   #onDiskFull(full: boolean): void {
     const error = new HoldfastError("HF_DISK_FULL", `no space left for ${this.#options.dataDir}: make room, and the application goes on by itself`);
     this.#gateway.refuse(full ? error : undefined);
-    this.#events.emit("warning", { message: full ? error.message : "there is space on the disk again" });
+    this.#emit("warning", { message: full ? error.message : "there is space on the disk again" });
   }
 
   // --- waiting ------------------------------------------------------------------------------------------------------

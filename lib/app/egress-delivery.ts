@@ -85,12 +85,13 @@ export class EgressDelivery {
   async open(watermarks: readonly EgressWatermark[], committed: number): Promise<void> {
     for (const outlet of this.#outlets) {
       const found = watermarks.find((watermark) => watermark.egressCode === outlet.code);
-      outlet.opened = found?.epoch ?? 0;
+      const position = found && this.#codec.decode(found.position);
+      const isNew = outlet.binding !== undefined && (position ?? null) === null; // bound only now: it begins here
+      outlet.opened = isNew ? committed : (found?.epoch ?? 0);
       outlet.acknowledged = outlet.opened;
       if (outlet.binding === undefined) continue;
-      const known = found && { epoch: found.epoch, position: this.#codec.decode(found.position) };
-      outlet.sink = await outlet.binding.open(known);
-      outlet.position = found?.position ?? this.#encode((await outlet.sink.sync()).position); // E4
+      outlet.sink = await outlet.binding.open(isNew ? undefined : { epoch: outlet.opened, position });
+      outlet.position = isNew || found === undefined ? this.#encode((await outlet.sink.sync()).position) : found.position; // E4
     }
     this.#delivered = Math.min(committed, ...this.#outlets.map(({ opened }) => opened));
     this.#timer = setInterval(() => void this.acknowledge(), egressSyncIntervalMs);

@@ -89,7 +89,9 @@ export class Gateway {
   ask(to: AnyAddress, message: unknown, options: AskOptions): Promise<unknown> {
     const { timeoutMs = askTimeoutMs, signal } = options;
     if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
-      return Promise.reject(new HoldfastError("HF_BAD_OPTIONS", `timeoutMs must be a positive number, not ${String(timeoutMs)}`));
+      return Promise.reject(
+        new HoldfastError("HF_BAD_OPTIONS", `timeoutMs must be a positive number, not ${String(timeoutMs)}`),
+      );
     }
     if (signal?.aborted) return Promise.reject(aborted(to, signal));
     const number = ++this.#asked;
@@ -181,7 +183,8 @@ export class Gateway {
       if (refusal !== undefined) throw refusal;
       const { entry, id } = this.#target(to);
       const { schema } = { schema: entry.definition.options.message };
-      const checked = schema === undefined ? message : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${id}`);
+      const checked =
+        schema === undefined ? message : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${id}`);
       const payload = this.#codec.encode(copyPlain(checked, "message")).slice();
       this.#rejecters.add(reject);
       const enter = (): void => {
@@ -201,7 +204,10 @@ export class Gateway {
   #target(to: AnyAddress): { entry: FunctionEntry; id: string } {
     const entry = this.#registry.byName.get(to?.type);
     if (entry === undefined) {
-      throw new HoldfastError("HF_UNKNOWN_FUNCTION", `the application defines no function "${String(to?.type)}": add it to defineApp({ functions })`);
+      throw new HoldfastError(
+        "HF_UNKNOWN_FUNCTION",
+        `the application defines no function "${String(to?.type)}": add it to defineApp({ functions })`,
+      );
     }
     checkId(entry.type, to.id);
     return { entry, id: to.id };
@@ -214,7 +220,9 @@ export class Gateway {
       return;
     }
     if (this.#waitingBytes + bytes > 4 * this.#bytesMax) {
-      refuse(new HoldfastError("HF_OVERLOAD", "too many messages wait to be accepted: await app.send before sending more"));
+      refuse(
+        new HoldfastError("HF_OVERLOAD", "too many messages wait to be accepted: await app.send before sending more"),
+      );
       return;
     }
     this.#waitingBytes += bytes;
@@ -224,7 +232,11 @@ export class Gateway {
   /** Lets waiting calls in below half of the limit. */
   #admit(): void {
     if (this.#waiting.length === 0 || this.#session.bytes > this.#bytesMax / 2) return;
-    for (let call = this.#waiting.peek(); call !== undefined && this.#session.bytes < this.#bytesMax; call = this.#waiting.peek()) {
+    for (
+      let call = this.#waiting.peek();
+      call !== undefined && this.#session.bytes < this.#bytesMax;
+      call = this.#waiting.peek()
+    ) {
       this.#waiting.shift();
       this.#waitingBytes -= call.bytes;
       call.enter();
@@ -238,7 +250,18 @@ export class Gateway {
     const writer = this.#writer;
     writer.reset();
     const askSession = askNumber === 0 ? 0 : this.#sessionNumber;
-    writeMessageHead(writer, entry.code, id, childHi(this.#sessionNumber, lo, sequence), lo, 0, "", askSession, askNumber, sequence);
+    writeMessageHead(
+      writer,
+      entry.code,
+      id,
+      childHi(this.#sessionNumber, lo, sequence),
+      lo,
+      0,
+      "",
+      askSession,
+      askNumber,
+      sequence,
+    );
     writer.bytes(payload);
     this.#session.add(shard, writer.take(), accepted);
     this.#scheduleFlush();
@@ -268,10 +291,17 @@ export class Gateway {
 
 function timedOut(to: AnyAddress, timeoutMs: number): HoldfastError {
   const address = `${to.type}@${to.id}`;
-  return new HoldfastError("HF_ASK_TIMEOUT", `${address} did not reply within ${timeoutMs} ms; the message itself stays accepted`, { address });
+  return new HoldfastError(
+    "HF_ASK_TIMEOUT",
+    `${address} did not reply within ${timeoutMs} ms; the message itself stays accepted`,
+    { address },
+  );
 }
 
 function aborted(to: AnyAddress, signal: AbortSignal): HoldfastError {
   const address = `${to?.type}@${to?.id}`;
-  return new HoldfastError("HF_ASK_ABORTED", `the ask to ${address} was given up by its caller`, { address, cause: signal.reason });
+  return new HoldfastError("HF_ASK_ABORTED", `the ask to ${address} was given up by its caller`, {
+    address,
+    cause: signal.reason,
+  });
 }

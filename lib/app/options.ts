@@ -1,7 +1,7 @@
 /** Start options: checked and completed once; below, every field is there. */
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { resolve } from "node:path";
-import { HoldfastError } from "../base/errors.js";
+import { HoldfastError, isHoldfastError } from "../base/errors.js";
 import {
   admissionBytesMax,
   epochIdleIntervalMs,
@@ -87,12 +87,13 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
   checkKeys(options, known, "");
   const { dataDir, checkpoint = {} } = options;
   if (typeof dataDir !== "string" || dataDir === "") throw bad('dataDir must be the path of a directory, such as "./data"');
+  if (typeof checkpoint !== "object" || checkpoint === null) throw bad("checkpoint must be an object such as { intervalMs: 50 }");
   checkKeys(checkpoint, knownCheckpoint, "checkpoint.");
   const directory = resolve(dataDir);
   return {
     moduleUrl: moduleUrlOf(module),
     dataDir: directory,
-    shards: options.shards === undefined ? Math.min(defaultShards(directory), shardsMax) : integer(options.shards, "shards", 1, shardsMax),
+    shards: options.shards === undefined ? usualShards(directory) : integer(options.shards, "shards", 1, shardsMax),
     keyGroups: integer(options.keyGroups ?? keyGroupsDefault, "keyGroups", 1, keyGroupsMax),
     limits: {
       residentInstancesMax: integer(options.residentMax ?? residentInstancesMax, "residentMax", 1, 2 ** 31),
@@ -114,13 +115,36 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
   };
 }
 
-function moduleUrlOf(module: URL | string): string {
-  if (module instanceof URL) {
-    if (module.protocol !== "file:") throw bad(`the application module must be a file: URL, not ${module.protocol}`);
-    return module.href;
+/** What says that a data directory is of no use. */
+export function badDataDir(dataDir: string, cause: unknown): HoldfastError {
+  return new HoldfastError("HF_DATA_DIR", `the data directory ${dataDir} cannot be written: make it writable for this user, or choose another`, { cause });
+}
+
+function usualShards(directory: string): number {
+  try {
+    return Math.min(defaultShards(directory), shardsMax);
+  } catch (error) {
+    throw isHoldfastError(error, "HF_IO") ? badDataDir(directory, error) : error;
   }
-  if (typeof module !== "string" || module === "") throw bad("start needs the URL of the application module: new URL(\"./app.js\", import.meta.url)");
-  return module.startsWith("file:") ? pathToFileURL(fileURLToPath(module)).href : pathToFileURL(resolve(module)).href;
+}
+
+function moduleUrlOf(module: URL | string): string {
+  if (module instanceof URL && module.protocol !== "file:") {
+    throw bad(`the application module must be a file: URL, not ${module.protocol}`);
+  }
+  const given = module instanceof URL ? module.href : module;
+  if (typeof given !== "string" || given === "") throw bad('start needs the URL of the application module: new URL("./app.js", import.meta.url)');
+  if (!given.startsWith("file:")) return pathToFileURL(resolve(given)).href;
+  checkFileUrl(given);
+  return new URL(given).href;
+}
+
+function checkFileUrl(url: string): void {
+  try {
+    fileURLToPath(url);
+  } catch (error) {
+    throw new HoldfastError("HF_BAD_OPTIONS", `the application module ${url} is no file here`, { cause: error });
+  }
 }
 
 function checkKeys(given: object, allowed: ReadonlySet<string>, prefix: string): void {

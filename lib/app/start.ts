@@ -1,10 +1,10 @@
 /** Starting an application. */
-import { HoldfastError, isHoldfastError } from "../base/errors.js";
+import { isHoldfastError } from "../base/errors.js";
 import { NodeDisk } from "../log/node-disk.js";
 import type { AppDefinition } from "../model/app.js";
 import { loadApp } from "../supervisor/app-module.js";
 import { Application } from "./application.js";
-import { resolveOptions, type StartOptions } from "./options.js";
+import { badDataDir, resolveOptions, type StartOptions } from "./options.js";
 
 /**
  * Starts the application that a module exports by default, recovering what its data directory holds.
@@ -46,8 +46,6 @@ function makeDirectory(dataDir: string): void {
     disk.syncDirectory(dataDir);
   } catch (error) {
     if (isHoldfastError(error, "HF_DISK_FULL")) throw error;
-    throw new HoldfastError("HF_DATA_DIR", `the data directory ${dataDir} cannot be written: make it writable for this user, or choose another`, {
-      cause: error,
-    });
+    throw badDataDir(dataDir, error);
   }
 }

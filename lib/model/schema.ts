@@ -2,8 +2,8 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { HoldfastError } from "../base/errors.js";
 
-/** A synchronous Standard Schema whose output is `T`. */
-export type Schema<T> = StandardSchemaV1<unknown, T> | StandardSchemaV1<T, T>;
+/** A synchronous Standard Schema whose output is `T`, whatever it takes. */
+export type Schema<T> = StandardSchemaV1<unknown, T>;
 
 /**
  * Refuses what is not a Standard Schema, and one that is known to be asynchronous. Schemas do not say so themselves,
@@ -34,7 +34,7 @@ export function checkSchema(schema: unknown, what: string): void {
  * @throws `HF_SCHEMA` listing the issues with their paths; `HF_BAD_SCHEMA` when the schema turns out asynchronous.
  */
 export function validate<T>(schema: Schema<T>, value: unknown, what: string, address?: string): T {
-  const outcome = schema["~standard"].validate(value as T);
+  const outcome = schema["~standard"].validate(value);
   if (isThenable(outcome)) {
     outcome.then(undefined, () => {});
     throw asynchronous(what);

@@ -69,7 +69,7 @@ export interface RecoveryPorts {
   keepOnlyLayout(layout: number): void;
 }
 
-/** Output of a committed epoch that some sink has not durably taken. */
+/** Output of a committed epoch that some sink has not durably taken, or that nobody may have been told of. */
 export interface RecoveredOutput {
   readonly epoch: number;
   readonly shard: number;
@@ -387,8 +387,9 @@ export class Recovery {
     }
   }
 
+  /** The last epoch's always: its commit may have become durable without anybody being told, and callers wait for replies. */
   #outputsToSend(epochs: readonly CommittedEpoch[], watermarks: Watermarks): RecoveredOutput[] {
-    let taken = Number.POSITIVE_INFINITY;
+    let taken = (epochs.at(-1)?.epoch ?? 0) - 1;
     for (const code of this.#config.egressCodes) taken = Math.min(taken, watermarks.get(code)?.epoch ?? 0);
     const outputs: RecoveredOutput[] = [];
     for (const { epoch, deltas } of epochs) {

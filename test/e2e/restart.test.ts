@@ -7,37 +7,21 @@ import { setFlagsFromString } from "node:v8";
 import type { Application } from "../../lib/index.js";
 import { type Accident, account, accounts, type Payment, receipts } from "./apps/bank.app.js";
 import { patient } from "./apps/desk.app.js";
-import { appTest, appTests, Gate, nextEvent, refused, take } from "./running-app.js";
+import { appTest, appTests, Gate, type Lab, nextEvent, refused, take } from "./running-app.js";
 
 type Restarted = { readonly reason: Error; readonly attempt: number };
 const hops = 8;
 
 describe("a thread that dies", () => {
-  appTests("by exit, by an error in a timer, by an unhandled rejection or by a loop costs nothing", async (lab) => {
-    const app = await lab.start("bank", { watchdogMs: 400 });
-    const records = app.egress(receipts);
-    const accidents: readonly (readonly [Accident, RegExp])[] = [
-      ["exit", /code 7/],
+  appTests("by exit costs nothing", (lab) => survive(lab, [["exit", /code 7/]]));
+
+  appTest("by an error in a timer, by an unhandled rejection or by a loop costs nothing", (lab) =>
+    survive(lab, [
       ["throw later", /thrown in a timer/],
       ["reject later", /rejected and not handled/],
-      ["loop", /has not returned/],
-    ];
-    let paid = 0;
-    for (const [kind, said] of accidents) {
-      const restarted = nextEvent(app, "restarted") as Promise<Restarted>;
-      const sent = payAround(app, paid, 80, { kind, until: join(lab.folder, `${kind} happened`) });
-      const { reason } = await restarted;
-      assert.match(reason.message, said);
-      await Promise.all(sent);
-      paid += 80;
-    }
-    const taken = await take(records, paid);
-    assert.deepEqual(numbers(taken.map(({ record }) => record.payment)), numbers(Array.from({ length: paid }, (_, n) => n)));
-    assert.equal(new Set(taken.map(({ id }) => id)).size, paid);
-    await balanced(app, paid);
-    assert.equal(app.status().restarts, accidents.length);
-    assert.equal(app.status().state, "running");
-  });
+      ["loop", /has not returned for 400 ms/],
+    ]),
+  );
 
   appTest("by memory costs nothing", async (lab) => {
     setFlagsFromString("--max-old-space-size=80"); // for isolates from now on: the threads
@@ -52,34 +36,45 @@ describe("a thread that dies", () => {
     }
   });
 
-  appTest("while asks wait and async turns are pending: they are answered once, by the next generation", async (lab) => {
-    const gate = new Gate();
-    try {
-      const app = await lab.start("mixed");
-      const waits = ["a", "b", "c"].map((id) => app.send(patient.at(id), "wait"));
-      await gate.arrived(3);
-      const asked = Promise.all(["a", "b", "c"].map((id) => app.ask(patient.at(id), "read")));
-      await app.send(account.at("1"), { payment: 1, amount: 1, hops: 0, accident: { kind: "exit", until: join(lab.folder, "exit") } });
-      await gate.arrived(6);
-      gate.open();
-      assert.deepEqual(await asked, [1, 1, 1]);
-      await Promise.all(waits);
-      assert.equal(app.status().restarts, 1);
-    } finally {
-      gate.close();
-    }
-  });
+  appTest(
+    "while asks wait and async turns are pending: they are answered once, by the next generation",
+    async (lab) => {
+      const gate = new Gate();
+      try {
+        const app = await lab.start("mixed");
+        const waits = ["a", "b", "c"].map((id) => app.send(patient.at(id), "wait"));
+        await gate.arrived(3);
+        const asked = Promise.all(["a", "b", "c"].map((id) => app.ask(patient.at(id), "read")));
+        await app.send(account.at("1"), {
+          payment: 1,
+          amount: 1,
+          hops: 0,
+          accident: { kind: "exit", until: join(lab.folder, "exit") },
+        });
+        await gate.arrived(6);
+        gate.open();
+        assert.deepEqual(await asked, [1, 1, 1]);
+        await Promise.all(waits);
+        assert.equal(app.status().restarts, 1);
+      } finally {
+        gate.close();
+      }
+    },
+  );
 });
 
 describe("threads that die again and again", () => {
-  appTests("fail the application with the reason; corrected, it goes on where it was", async (lab) => {
+  appTest("fail the application with the reason; corrected, it goes on where it was", async (lab) => {
     const until = join(lab.folder, "the code is corrected");
     const app = await lab.start("bank");
     await Promise.all(payAround(app, 0, 20, undefined));
     const reasons: Error[] = [];
     app.on("restarted", ({ reason }) => reasons.push(reason));
     const sent = app.send(account.at("3"), { payment: 20, amount: 1, hops, accident: { kind: "exit always", until } });
-    const outcome = sent.then(() => "durable", (error: { code: string }) => error.code);
+    const outcome = sent.then(
+      () => "durable",
+      (error: { code: string }) => error.code,
+    );
     const error = await refused(app.stopped, "HF_WORKER_FAILED", /5 times.*code 9/s);
     assert.ok(error.cause instanceof Error);
     assert.ok(["durable", "HF_WORKER_FAILED"].includes(await outcome));
@@ -99,6 +94,28 @@ describe("threads that die again and again", () => {
   });
 });
 
+/** One accident after the other among payments on their way; in the end every payment has arrived once. */
+async function survive(lab: Lab, accidents: readonly (readonly [Accident, RegExp])[]): Promise<void> {
+  const app = await lab.start("bank", { watchdogMs: 400 });
+  const records = app.egress(receipts);
+  let paid = 0;
+  for (const [kind, said] of accidents) {
+    const restarted = nextEvent(app, "restarted") as Promise<Restarted>;
+    const sent = payAround(app, paid, 80, { kind, until: join(lab.folder, `${kind} happened`) });
+    assert.match((await restarted).reason.message, said);
+    await Promise.all(sent);
+    paid += 80;
+  }
+  const taken = await take(records, paid);
+  assert.deepEqual(
+    numbers(taken.map(({ record }) => record.payment)),
+    Array.from({ length: paid }, (_, n) => n),
+  );
+  assert.equal(new Set(taken.map(({ id }) => id)).size, paid);
+  await balanced(app, paid);
+  assert.deepEqual([app.status().restarts, app.status().state], [accidents.length, "running"]);
+}
+
 /** Payments on their way over all accounts; one in the middle carries an accident. */
 function payAround(app: Application, from: number, count: number, accident: Payment["accident"]): Promise<void>[] {
   return Array.from({ length: count }, (_, n) => {
@@ -112,8 +129,14 @@ function payAround(app: Application, from: number, count: number, accident: Paym
 async function balanced(app: Application, payments: number): Promise<void> {
   await app.drained();
   const all = await Promise.all(Array.from({ length: accounts }, (_, id) => app.ask(account.at(String(id)), "read")));
-  assert.equal(all.reduce((sum, { balance }) => sum + balance, 0), payments);
-  assert.equal(all.reduce((sum, { passed }) => sum + passed, 0), payments * (hops + 1));
+  assert.equal(
+    all.reduce((sum, { balance }) => sum + balance, 0),
+    payments,
+  );
+  assert.equal(
+    all.reduce((sum, { passed }) => sum + passed, 0),
+    payments * (hops + 1),
+  );
 }
 
 function numbers(list: readonly number[]): number[] {

@@ -5,7 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before, type TestContext } from "node:test";
 import { BroadcastChannel } from "node:worker_threads";
-import { type Application, type EgressRecord, type ErrorCode, HoldfastError, type StartOptions, start } from "../../lib/index.js";
+import {
+  type Application,
+  type EgressRecord,
+  type ErrorCode,
+  HoldfastError,
+  type StartOptions,
+  start,
+} from "../../lib/index.js";
 
 const testTimeoutMs = 60_000;
 
@@ -15,12 +22,14 @@ export interface Lab {
   readonly dataDir: string;
   readonly shards: number;
   /** Starts an application module of this folder's `apps`; it is stopped at the end of the test. */
-  start(name: string, options?: Partial<StartOptions>): Promise<Application>;
+  start(name: string, options?: Partial<StartOptions>, query?: Record<string, string>): Promise<Application>;
 }
 
-/** The URL of a module in `apps`. */
-export function appUrl(name: string): URL {
-  return new URL(`./apps/${name}.app.js`, import.meta.url);
+/** The URL of a module in `apps`, with what the module reads from it. */
+export function appUrl(name: string, query: Record<string, string> = {}): URL {
+  const url = new URL(`./apps/${name}.app.js`, import.meta.url);
+  url.search = new URLSearchParams(query).toString();
+  return url;
 }
 
 /** One test with a lab, at one shard count. */
@@ -35,8 +44,8 @@ export function appTest(name: string, body: (lab: Lab, t: TestContext) => Promis
           folder,
           dataDir,
           shards,
-          start: async (module, options = {}) => {
-            const app = await start(appUrl(module), { dataDir, shards, ...options });
+          start: async (module, options = {}, query = {}) => {
+            const app = await start(appUrl(module, query), { dataDir, shards, ...options });
             apps.push(app);
             return app;
           },
@@ -89,7 +98,11 @@ export async function take<T>(records: AsyncIterator<EgressRecord<T>>, count: nu
 }
 
 /** Asserts that a promise or call fails with a Holdfast error of this code whose message says `what`. */
-export async function refused(attempt: Promise<unknown> | (() => unknown), code: ErrorCode, what?: RegExp): Promise<HoldfastError> {
+export async function refused(
+  attempt: Promise<unknown> | (() => unknown),
+  code: ErrorCode,
+  what?: RegExp,
+): Promise<HoldfastError> {
   const error = await thrownBy(attempt);
   assert.ok(error instanceof HoldfastError, `expected ${code}, got ${String(error)}`);
   assert.equal(error.code, code, error.message);

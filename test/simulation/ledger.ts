@@ -15,8 +15,8 @@ import { decodeStateValue } from "../../lib/shard/state-value.js";
 import { type Delta, forEachRow } from "../../lib/snapshot/delta.js";
 import { decodeMeta } from "../../lib/snapshot/meta-rows.js";
 import { columnOf, decodeKey, epochKey, keyGroupOf, metaKeyGroup, rowTable, tableOf } from "../../lib/store/row-key.js";
-import type { SimMessage, Workload } from "./workload.js";
 import { rule } from "./violation.js";
+import type { SimMessage, Workload } from "./workload.js";
 
 /** Rows of one shard by key text. */
 export type Rows = Map<string, Uint8Array>;
@@ -84,10 +84,16 @@ export class Ledger {
     for (const [split, position] of this.#positions) injected += this.#workload.tokensUpTo(split, position);
     for (const [name, consumed] of this.#consumed) {
       const lane = this.lanes.get(name);
-      rule(lane !== undefined && consumed <= lane.tokens.length, () => `lane ${name} has consumed ${consumed}, more than was sent`);
+      rule(
+        lane !== undefined && consumed <= lane.tokens.length,
+        () => `lane ${name} has consumed ${consumed}, more than was sent`,
+      );
       for (let i = 0; i < consumed; i++) injected += lane.tokens[i];
     }
-    rule(this.#tokens === injected, () => `conservation at epoch ${this.epoch}: ${this.#tokens} tokens, ${injected} injected`);
+    rule(
+      this.#tokens === injected,
+      () => `conservation at epoch ${this.epoch}: ${this.#tokens} tokens, ${injected} injected`,
+    );
   }
 
   /** What recovery found; `moved` when the rows may be dealt to other shards than before. */
@@ -97,12 +103,18 @@ export class Ledger {
     const after = moved ? [union(shards)] : shards;
     for (const [shard, rows] of after.entries()) {
       const difference = differenceOf(before[shard], rows, moved);
-      rule(difference === undefined, () => `recovery at epoch ${epoch} finds other rows, shard ${shard}: ${difference}`); // B2
+      rule(
+        difference === undefined,
+        () => `recovery at epoch ${epoch} finds other rows, shard ${shard}: ${difference}`,
+      ); // B2
     }
     this.shards = shards;
     this.checkPairs();
     for (const [name, { acknowledged }] of this.lanes) {
-      rule((this.#consumed.get(name) ?? 0) >= acknowledged, () => `a send of ${name} was acknowledged and is not committed`); // B4
+      rule(
+        (this.#consumed.get(name) ?? 0) >= acknowledged,
+        () => `a send of ${name} was acknowledged and is not committed`,
+      ); // B4
     }
   }
 
@@ -162,7 +174,8 @@ export class Ledger {
       if ((this.#positions.get(`in/${split}`) ?? 0) !== length) return `split ${split}`;
     }
     for (const [name, { tokens }] of this.lanes) {
-      if (sessions.has(Number(name.split("/")[0])) && (this.#consumed.get(name) ?? 0) !== tokens.length) return `lane ${name}`;
+      if (sessions.has(Number(name.split("/")[0])) && (this.#consumed.get(name) ?? 0) !== tokens.length)
+        return `lane ${name}`;
     }
     return undefined;
   }

@@ -2,7 +2,7 @@
  * `node dist/test/simulation/main.js --seeds N [--seed S] [--mutant NAME] [--verify-determinism]`: runs the engine in the
  * simulated worlds of the seeds S … S + N - 1 (one when only S is given) and ends with one line of JSON. Exits with 1
  * when a rule was broken. One world of a hundred, or every one with `--verify-determinism`, runs twice and must give
- * the same events.
+ * the same events. `--first-only` stops at the first violation, `--verbose` prints where it was seen.
  */
 import { parseArgs } from "node:util";
 import { type Mutant, mutantNames, plantMutant } from "./mutants.js";
@@ -50,12 +50,12 @@ for (let seed = first; seed < first + seeds; seed++) {
     }
   } catch (error) {
     violations++;
-    if (values["first-only"] && violations > 1) break;
     if (violations > reportedMax) continue;
     const planted = mutant === undefined ? "" : ` --mutant ${mutant}`;
     const [message, ...stack] = describeFailure(error).split("\n");
     console.log(`npm run sim -- --seed ${seed}${planted}: ${message}`);
     if (values.verbose) console.log((error as Error).stack ?? stack.join("\n"));
+    if (values["first-only"]) break;
   }
 }
 const seconds = (performance.now() - began) / 1000;

@@ -20,7 +20,11 @@ import { rowTable, tableOf } from "../../lib/store/row-key.js";
 class Surgery {
   readonly #undo: (() => void)[] = [];
 
-  replace<T extends object, K extends keyof T>(type: { readonly prototype: T }, name: K, make: (original: T[K]) => T[K]): void {
+  replace<T extends object, K extends keyof T>(
+    type: { readonly prototype: T },
+    name: K,
+    make: (original: T[K]) => T[K],
+  ): void {
     const { prototype } = type;
     const original = prototype[name];
     prototype[name] = make(original);
@@ -191,6 +195,10 @@ const plants = {
   /** A shard takes a gateway message whatever its sequence. */
   gwdup(surgery: Surgery): void {
     surgery.replace(Shard, "isNextOfGateway", () => () => true);
+  },
+  /** A shard falls asleep without looking once more at what it may be woken for. */
+  lostwake(surgery: Surgery): void {
+    surgery.replace(Shard, "mayWork", () => () => false);
   },
   /** Instances are evicted before the base has what they wrote. */
   evictdirty(surgery: Surgery): void {

@@ -66,6 +66,10 @@ export interface Params {
   readonly preemptP: number;
   readonly steps: number;
   readonly crashes: number;
+  /** The calls that crashes wait for; undefined for any, another one each time. */
+  readonly crashCall: string | undefined;
+  /** The committed epoch of the data directory at the beginning; near the end of 32 bits, say. */
+  readonly firstEpoch: number;
   readonly ioErrorP: number;
   readonly diskFullP: number;
   readonly weights: readonly number[];
@@ -107,6 +111,8 @@ export function drawParams(random: Random): Params {
     preemptP: pick(0, 0.03, 0.2),
     steps: 150 + random.below(850),
     crashes: random.below(7),
+    crashCall: pick(undefined, undefined, undefined, "base sync"),
+    firstEpoch: pick(0, 0, 0, 2 ** 31 - 4, 2 ** 32 - 4),
     ioErrorP: pick(0, 0, 0.3),
     diskFullP: pick(0, 0, 0, 0.3),
     weights: actionNames.map((name) => baseWeights[name] * pick(0.3, 1, 1, 2)),

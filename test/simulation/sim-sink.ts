@@ -51,7 +51,10 @@ export class SimSink<T> {
 
   /** A new process opens it. */
   open({ epoch, length }: SimWatermark): void {
-    rule(length <= this.records.length, () => `${this.#name} has ${this.records.length} records, its watermark says ${length}`);
+    rule(
+      length <= this.records.length,
+      () => `${this.#name} has ${this.records.length} records, its watermark says ${length}`,
+    );
     this.records.length = length;
     this.epoch = epoch;
     this.#durable = { epoch, length };

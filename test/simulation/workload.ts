@@ -82,13 +82,21 @@ export class Workload {
     const types = typeNames.slice(0, params.types);
     this.addresses = Array.from(
       { length: params.addresses },
-      (_, index) => new Address<never, unknown>(types[index % types.length], `i${index}${index % 5 === 4 ? "\u0416/\0" : ""}`),
+      (_, index) =>
+        new Address<never, unknown>(types[index % types.length], `i${index}${index % 5 === 4 ? "\u0416/\0" : ""}`),
     );
     this.#out = params.egress ? new EgressDefinition<SimLink>(outName, undefined) : undefined;
     this.splits = Array.from({ length: params.splits }, (_, index) => ({ ingress: ingressName, split: `s${index}` }));
     for (const { split } of this.splits) this.#drawRecords(split);
-    const egresses = new Map(this.#out === undefined ? [] : [[outName, { egress: this.#out as never, binding: undefined }]]);
-    this.app = new AppDefinition("sim", types.map((type) => this.#function(type)), params.splits > 0 ? [this.#ingress()] : [], egresses);
+    const egresses = new Map(
+      this.#out === undefined ? [] : [[outName, { egress: this.#out as never, binding: undefined }]],
+    );
+    this.app = new AppDefinition(
+      "sim",
+      types.map((type) => this.#function(type)),
+      params.splits > 0 ? [this.#ingress()] : [],
+      egresses,
+    );
     this.egressCodes = [...(params.egress ? [outCode] : []), ...(params.splits > 0 ? [rejectsCode] : [])];
     this.functions = types.map((name) => ({
       name,
@@ -115,7 +123,10 @@ export class Workload {
   feed(count: number): void {
     if (this.splits.length === 0) return;
     const { split } = this.splits[this.#port.random.below(this.splits.length)];
-    this.available.set(split, Math.min((this.records.get(split) as readonly SplitRecord[]).length, (this.available.get(split) ?? 0) + count));
+    this.available.set(
+      split,
+      Math.min((this.records.get(split) as readonly SplitRecord[]).length, (this.available.get(split) ?? 0) + count),
+    );
     this.#wakes.get(split)?.();
   }
 
@@ -151,7 +162,10 @@ export class Workload {
         const to = this.target();
         const n = (numbers.get(to) ?? 0) + 1;
         numbers.set(to, n);
-        messages.push({ to, message: { from: split, n, tokens: 1 + random.below(4), ttl: random.below(6), ask: 0, pad: this.pad() } });
+        messages.push({
+          to,
+          message: { from: split, n, tokens: 1 + random.below(4), ttl: random.below(6), ask: 0, pad: this.pad() },
+        });
       }
       records.push({ bad, messages });
     }
@@ -160,7 +174,10 @@ export class Workload {
   }
 
   #ingress(): IngressDefinition {
-    const route = ({ bad, messages }: SplitRecord, to: (address: Address<never, unknown>, message: never) => void): void => {
+    const route = (
+      { bad, messages }: SplitRecord,
+      to: (address: Address<never, unknown>, message: never) => void,
+    ): void => {
       for (const { to: index, message } of messages) to(this.addresses[index], message as never);
       if (bad) throw new Error("a bad record");
     };
@@ -218,7 +235,8 @@ export class Workload {
     const { state } = ctx;
     const self = String(ctx.self);
     const seen = state.seen.get()[message.from] ?? 0;
-    if (message.n !== seen + 1) this.#port.broken(`FIFO: ${self} takes message ${message.n} of ${message.from} after ${seen}`);
+    if (message.n !== seen + 1)
+      this.#port.broken(`FIFO: ${self} takes message ${message.n} of ${message.from} after ${seen}`);
     state.seen.update((numbers: Record<string, number>) => ({ ...numbers, [message.from]: message.n }));
     const count = state.count.update((turns: number) => turns + 1);
     const before = state.chain.get();
@@ -232,7 +250,8 @@ export class Workload {
         this.#send(ctx, self, message.ttl - 1, given);
       }
     }
-    if (this.#port.faulty && random.next() < this.#params.throwP) throw new Error("this turn does not like its message");
+    if (this.#port.faulty && random.next() < this.#params.throwP)
+      throw new Error("this turn does not like its message");
     if (tokens > 0) state.tokens.update((kept: number) => kept + tokens);
     if (this.#out !== undefined) ctx.emit(this.#out, { at: self, count, chain, before } satisfies SimLink);
     if (message.ask !== 0) ctx.reply({ ask: message.ask, count });

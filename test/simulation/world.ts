@@ -7,19 +7,21 @@
  * O3. A caller is answered at most once, and at the end exactly once.
  * O4. With faults off everything drains.
  */
-import { HoldfastError, isHoldfastError } from "../../lib/base/errors.js";
-import { type Random, seededRandom } from "../../lib/base/random.js";
-import { ByteWriter } from "../../lib/base/bytes.js";
-import { egressPressure } from "../../lib/channel/control-words.js";
-import { Doorbell } from "../../lib/channel/doorbell.js";
-import { PayloadCodec } from "../../lib/codec/payload-codec.js";
-import { writeMessageHead } from "../../lib/codec/message-codec.js";
-import { epochIdleIntervalMs } from "../../lib/base/limits.js";
+
 import { GatewaySession } from "../../lib/app/gateway-session.js";
-import { hashId, hashName32 } from "../../lib/partition/hash.js";
-import { shardOfKeyGroup } from "../../lib/partition/key-groups.js";
+import { ByteWriter } from "../../lib/base/bytes.js";
+import { HoldfastError, isHoldfastError } from "../../lib/base/errors.js";
+import { epochIdleIntervalMs } from "../../lib/base/limits.js";
+import { type Random, seededRandom } from "../../lib/base/random.js";
+import { egressPressure, logPressure, stopTurns } from "../../lib/channel/control-words.js";
+import { Doorbell } from "../../lib/channel/doorbell.js";
+import { writeMessageHead } from "../../lib/codec/message-codec.js";
+import { PayloadCodec } from "../../lib/codec/payload-codec.js";
+import { writeManifest } from "../../lib/log/manifest.js";
 import type { Reject } from "../../lib/model/ingress.js";
-import { readOutput } from "../../lib/shard/output.js";
+import { hashId, hashName, hashName32 } from "../../lib/partition/hash.js";
+import { shardOfKeyGroup } from "../../lib/partition/key-groups.js";
+import { type OutputEntry, readOutput } from "../../lib/shard/output.js";
 import { keyText } from "../../lib/shard/state-access.js";
 import type { CommitNotice } from "../../lib/snapshot/coordinator.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
@@ -32,12 +34,12 @@ import { actionNames, drawParams, type Params } from "./params.js";
 import { SimBase } from "./sim-base.js";
 import { SimDisk, SimulatedCrash } from "./sim-disk.js";
 import { SimSink } from "./sim-sink.js";
-import { outCode, rejectsCode, type SimLink, type SimMessage, Workload } from "./workload.js";
 import { rule, Violation } from "./violation.js";
+import { outCode, rejectsCode, type SimLink, type SimMessage, Workload } from "./workload.js";
 
 const dataDir = "data";
 /** Calls that a crash may be waiting for. */
-const crashCalls = ["base sync", "base sync", "base apply", "datasync", "rename", "syncDirectory", "remove"] as const;
+const crashCalls = ["base sync", "base apply", "datasync", "rename", "syncDirectory", "remove"] as const;
 const drainRoundsMax = 4_000;
 const storageNapMaxMs = epochIdleIntervalMs;
 
@@ -56,7 +58,6 @@ export interface WorldStatistics {
   rejected: number;
   asks: number;
   lateDeltas: number;
-  trims: number;
   restored: number;
   hash: number;
 }
@@ -122,7 +123,7 @@ export class World {
   #pressed = false;
   #parkedSeen = false;
   #lastGeneration = 0;
-  #layout = 1;
+  #layout = 0;
 
   constructor(seed: number) {
     const random = seededRandom(Math.imul(seed, 0x9e3779b1) ^ 0x51ed270b);
@@ -143,7 +144,6 @@ export class World {
       rejected: 0,
       asks: 0,
       lateDeltas: 0,
-      trims: 0,
       restored: 0,
       hash: seed | 0,
     };
@@ -181,8 +181,13 @@ export class World {
         for (const record of records) this.#linked(record);
       },
     );
-    this.#rejects = new SimSink("the rejects", () => {}, () => {});
+    this.#rejects = new SimSink(
+      "the rejects",
+      () => {},
+      () => {},
+    );
     this.#storage = this.#newStorage();
+    if (this.params.firstEpoch > 0) this.#age();
   }
 
   /** Runs the world to its end. @throws what breaks a rule */
@@ -303,6 +308,30 @@ export class World {
     return true;
   }
 
+  /** Makes a data directory that has nothing but a past. */
+  #age(): void {
+    const committed = this.params.firstEpoch;
+    const { functions } = this.#workload;
+    for (let shard = 0; shard < this.#shards; shard++) {
+      const base = this.#openBase(Storage.basePath(dataDir, 1, shard));
+      base.apply([], committed);
+      base.sync();
+      base.close();
+    }
+    const parts = { format: 1, application: "sim", hash: hashName, egresses: {}, functions } as const;
+    const places = {
+      generation: 1,
+      keyGroups: this.params.keyGroups,
+      shards: this.#shards,
+      layout: 1,
+      firstSegment: 1,
+    };
+    writeManifest(this.#disk, dataDir, { ...parts, ...places, committed });
+    this.#layout = 1;
+    this.#ledger.epoch = committed;
+    for (const sink of [this.#sink, this.#rejects]) sink.epoch = committed;
+  }
+
   async #drainMicrotasks(): Promise<void> {
     for (let ticks = this.#asyncTicks; ticks > 0; ticks--) await undefined;
     this.#asyncTicks = 0;
@@ -312,9 +341,10 @@ export class World {
     const generation = this.#generation;
     if (generation === undefined) return;
     this.#pressed = raised;
-    if (raised) generation.control.raisePressure(egressPressure);
+    if (raised)
+      generation.control.raisePressure(this.#random.below(2) === 0 ? egressPressure : logPressure | stopTurns);
     else {
-      generation.control.releasePressure(egressPressure);
+      generation.control.releasePressure(egressPressure | logPressure | stopTurns);
       for (const bell of generation.bells) bell.ringIfParked();
     }
   }
@@ -342,7 +372,18 @@ export class World {
     const message: SimMessage = { from, n, tokens, ttl: this.#random.below(6), ask, pad: this.#workload.pad() };
     const writer = this.#writer;
     writer.reset();
-    writeMessageHead(writer, hashName32(to.type), to.id, sequence, shard, 0, "", ask === 0 ? 0 : this.#session, ask, sequence);
+    writeMessageHead(
+      writer,
+      hashName32(to.type),
+      to.id,
+      sequence,
+      shard,
+      0,
+      "",
+      ask === 0 ? 0 : this.#session,
+      ask,
+      sequence,
+    );
     writer.bytes(this.#codec.encode(message));
     const name = `${this.#session}/${shard}`;
     let lane = this.#ledger.lanes.get(name);
@@ -414,7 +455,7 @@ export class World {
     for (const output of outputs) {
       for (const entry of readOutput(output)) {
         if (entry.kind !== "record") {
-          if (replies && entry.session === this.#session) this.#answered(entry.number);
+          if (replies && entry.session === this.#session) this.#answered(entry);
         } else if (entry.egressCode === outCode) links.push(this.#codec.decode(entry.payload) as SimLink);
         else if (entry.egressCode === rejectsCode) rejects.push(this.#codec.decode(entry.payload) as Reject);
         else throw new Violation("a record is for an unknown egress");
@@ -435,9 +476,14 @@ export class World {
   }
 
   /** O3: an answer of a turn that failed for good may be followed by one of a later start of it; main takes the first. */
-  #answered(number: number): void {
+  #answered({ kind, number, payload }: Extract<OutputEntry, { readonly number: number }>): void {
     const ask = this.#asks.get(number);
     rule(ask !== undefined, () => `answer ${number} was not asked for`);
+    if (kind === "failure") rule(this.#parkedSeen, () => `ask ${number} failed for no reason`);
+    else {
+      const answer = this.#codec.decode(payload) as { ask: number };
+      rule(answer.ask === number, () => `ask ${number} gets the answer of ${answer.ask}`);
+    }
     ask.answers++;
     rule(ask.answers === 1 || this.#parkedSeen, () => `ask ${number} is answered twice`);
   }
@@ -465,7 +511,10 @@ export class World {
     rule(notice.epoch <= committed, () => `epoch ${notice.epoch} leaves, but ${committed} is committed`); // O1
     this.#commit(notice.epoch);
     for (const merge of this.#storage.coordinator?.merges ?? []) {
-      rule(merge.base.epoch <= notice.epoch, () => `a base is at epoch ${merge.base.epoch}, committed is ${notice.epoch}`);
+      rule(
+        merge.base.epoch <= notice.epoch,
+        () => `a base is at epoch ${merge.base.epoch}, committed is ${notice.epoch}`,
+      );
     }
     this.statistics.commits++;
     this.#note(notice.epoch);
@@ -483,11 +532,16 @@ export class World {
   async #plannedCrash(): Promise<void> {
     const kind = (["worker", "worker", "process", "os", "os"] as const)[this.#random.below(5)];
     if (this.#random.next() < this.params.ioErrorP) {
-      this.#disk.failNext("EIO", (call, path) => (call === "write" || call === "datasync") && path.includes("/log/"));
+      const failing = (["write", "datasync", "datasync", "rename"] as const)[this.#random.below(4)];
+      this.#disk.failNext("EIO", (call, path) => call === failing && (call === "rename" || path.includes("/log/")));
       return;
     }
     if (this.#random.next() < this.params.diskFullP) {
       this.#disk.full = !this.#disk.full;
+      return;
+    }
+    if (this.params.crashCall !== undefined && this.#random.below(4) > 0) {
+      this.#armCrash("process", 1);
       return;
     }
     if (kind !== "worker" && this.#random.below(2) === 0) {
@@ -499,14 +553,16 @@ export class World {
 
   /** The machine will stop inside a call. */
   #armCrash(kind: "process" | "os", callsMax: number): void {
-    this.#crashCall = ([undefined, undefined, ...crashCalls] as const)[this.#random.below(2 + crashCalls.length)];
-    this.#crashIn = 1 + this.#random.below(this.#crashCall === undefined ? callsMax : 2);
+    const drawn = ([undefined, undefined, ...crashCalls] as const)[this.#random.below(2 + crashCalls.length)];
+    this.#crashCall = this.params.crashCall ?? drawn;
+    this.#crashIn = 1 + this.#random.below(this.#crashCall === undefined ? callsMax : Math.min(callsMax, 2));
     this.#crashKind = kind;
   }
 
   /** A call that reaches disk or base: the machine may stop in it. */
   #touchDisk(call: string): void {
-    if (this.#crashIn === 0 || (this.#crashCall !== undefined && this.#crashCall !== call) || --this.#crashIn > 0) return;
+    if (this.#crashIn === 0 || (this.#crashCall !== undefined && this.#crashCall !== call) || --this.#crashIn > 0)
+      return;
     throw new SimulatedCrash();
   }
 
@@ -555,7 +611,8 @@ export class World {
     }
     if (kind === "process") this.statistics.processCrashes++;
     else this.statistics.powerLosses++;
-    this.#aftershockIn = kind === "process" && this.#random.below(2) === 0 ? 1 + this.#random.below(30) : 0;
+    const shaken = kind === "process" && this.#random.below(this.params.crashCall === undefined ? 2 : 8) > 0;
+    this.#aftershockIn = shaken ? 1 + this.#random.below(this.params.crashCall === undefined ? 30 : 5) : 0;
     this.#crashIn = 0;
     this.#deltas = [];
     this.#lateDeltas = [];
@@ -636,7 +693,13 @@ export class World {
     this.#given.clear();
     if (kind !== "worker") this.#openOutside(recovered);
     this.#resend(recovered);
-    const generation = new Generation(this.params, this.#shards, this.#workload, recovered, this.#generationPort(manifest.layout));
+    const generation = new Generation(
+      this.params,
+      this.#shards,
+      this.#workload,
+      recovered,
+      this.#generationPort(manifest.layout),
+    );
     this.#deltas = Array.from({ length: this.#shards }, () => []);
     this.#generation = generation;
     const { control } = generation;
@@ -672,7 +735,11 @@ export class World {
       [rejectsCode, this.#rejects],
     ] as const) {
       const mark = recovered.watermarks.get(code);
-      sink.open(mark === undefined ? { epoch: 0, length: 0 } : { epoch: mark.epoch, length: this.#codec.decode(mark.position) as number });
+      sink.open(
+        mark === undefined
+          ? { epoch: 0, length: 0 }
+          : { epoch: mark.epoch, length: this.#codec.decode(mark.position) as number },
+      );
     }
   }
 
@@ -689,7 +756,8 @@ export class World {
       this.#heard = Math.max(this.#heard, epoch);
     }
     const { committed } = recovered.manifest;
-    for (const epoch of this.#seenOutside.keys()) rule(epoch <= committed, () => `epoch ${epoch} left and is not committed`);
+    for (const epoch of this.#seenOutside.keys())
+      rule(epoch <= committed, () => `epoch ${epoch} left and is not committed`);
     if (this.params.egress) this.#checkSink();
   }
 
@@ -700,7 +768,8 @@ export class World {
       const end = this.#ends.get(at);
       rule(end?.count === count && end.chain === chain, () => `${at} has ${count} links, the sink ${end?.count}`);
     }
-    for (const [at, { count }] of this.#ends) rule(chains.get(at)?.count === count, () => `the sink has links of ${at} too many`);
+    for (const [at, { count }] of this.#ends)
+      rule(chains.get(at)?.count === count, () => `the sink has links of ${at} too many`);
   }
 
   #connect(generation: Generation, recovered: Recovered): void {
@@ -721,7 +790,8 @@ export class World {
       const rows: Rows = new Map();
       const base = this.#bases.get(Storage.basePath(dataDir, recovered.manifest.layout, shard)) as SimBase;
       const reader = base.openReader();
-      for (const { key, value } of reader.scan(new Uint8Array(0), Uint8Array.of(0xff, 0xff, 0xff))) rows.set(keyText(key), value);
+      for (const { key, value } of reader.scan(new Uint8Array(0), Uint8Array.of(0xff, 0xff, 0xff)))
+        rows.set(keyText(key), value);
       reader.close();
       for (const [key, value] of merge.overlay) {
         if (value === null) rows.delete(key);
@@ -734,7 +804,6 @@ export class World {
   // --- ports --------------------------------------------------------------------------------------------------------
 
   #generationPort(layout: number): GenerationPort {
-    const world = this;
     return {
       random: this.#random,
       clock: this.#clock,
@@ -743,7 +812,7 @@ export class World {
         else this.#deliverDelta();
       },
       openReader: (shard) => (this.#bases.get(Storage.basePath(dataDir, layout, shard)) as SimBase).openReader(),
-      handOver: (delta) => world.#deltas[delta.shard].push(delta),
+      handOver: (delta) => this.#deltas[delta.shard].push(delta),
       wakeStorage: () => this.#storageBell?.ringIfParked(),
       gatewayRoom: (shard) => this.#roomFor.add(shard),
       report: (event) => {
@@ -773,7 +842,8 @@ export class World {
     if (!this.#disk.exists(path)) {
       this.#disk.mkdir(path);
       const parts = path.split("/");
-      for (let length = parts.length - 1; length > 0; length--) this.#disk.syncDirectory(parts.slice(0, length).join("/"));
+      for (let length = parts.length - 1; length > 0; length--)
+        this.#disk.syncDirectory(parts.slice(0, length).join("/"));
       this.#bases.delete(path);
     }
     let base = this.#bases.get(path);
@@ -794,11 +864,13 @@ export class World {
     this.#disk.clearFaults();
     this.#disk.full = false;
     if (this.#random.below(4) === 0) await this.#restart("process");
-    this.#press(false);
     this.#workload.feedAll();
+    const pressedUntil = this.#random.below(40);
+    if (this.#random.below(2) === 0) this.#press(true);
     let idleRounds = 0;
     for (let round = 0; ; round++) {
       rule(round < drainRoundsMax, () => `no progress: ${this.#unfinished()} (${this.#generation?.describe()})`);
+      if (round === pressedUntil) this.#press(false);
       let busy = this.#advanceStorage();
       for (let shard = 0; shard < this.#shards; shard++) busy = this.#advanceShard(shard) > 0 || busy;
       while (this.#deliverDelta()) busy = true;
@@ -810,7 +882,7 @@ export class World {
       if (round % 8 === 0) this.#syncSink();
       if (this.#asyncTicks > 0) await this.#drainMicrotasks();
       this.#checkBroken();
-      if (this.#unfinished() === undefined) break;
+      if (round > pressedUntil && this.#unfinished() === undefined) break;
       idleRounds = busy ? 0 : idleRounds + 1;
       if (idleRounds > 2) this.#now += 5;
       if (idleRounds > 20 && this.#parkedSeen) await this.#restart("process"); // tries what failed for good again

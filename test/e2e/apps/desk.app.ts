@@ -54,7 +54,18 @@ export const parcel = defineFunction("desk/parcel", {
 export const offender = defineFunction("desk/offender", {
   state: { anything: value<unknown>() },
   reply: type<string>(),
-  receive(ctx, offence: "throws" | "strange state" | "strange message" | "unknown egress" | "unknown function" | "reply to nobody" | "silence" | "long id") {
+  receive(
+    ctx,
+    offence:
+      | "throws"
+      | "strange state"
+      | "strange message"
+      | "unknown egress"
+      | "unknown function"
+      | "reply to nobody"
+      | "silence"
+      | "long id",
+  ) {
     const strange = (() => {}) as unknown;
     if (offence === "throws") throw new TypeError("thrown on purpose");
     if (offence === "strange state") ctx.state.anything.set({ deep: [strange] });
@@ -78,4 +89,8 @@ export const patient = defineFunction("desk/patient", {
   },
 });
 
-export default defineApp({ name: "desk", functions: [journal, speaker, echo, parcel, offender, patient], egresses: [lines] });
+export default defineApp({
+  name: "desk",
+  functions: [journal, speaker, echo, parcel, offender, patient],
+  egresses: [lines],
+});

@@ -1,0 +1,2 @@
+/** Has a default export that is something else. */
+export default { functions: [] };
