@@ -16,6 +16,7 @@ import { egressCode, Registry } from "../shard/registry.js";
 import type { CommitNotice } from "../snapshot/coordinator.js";
 import type { RecoveryReport } from "../supervisor/storage-thread.js";
 import { type EgressWatermark, Supervisor } from "../supervisor/supervisor.js";
+import type { LogState } from "../supervisor/thread-protocol.js";
 import { EgressDelivery } from "./egress-delivery.js";
 import { type AskOptions, Gateway } from "./gateway.js";
 import type { ResolvedOptions } from "./options.js";
@@ -136,7 +137,7 @@ export class Application {
         connected: (channels, report) => this.#onConnected(channels, report),
         disconnected: (reason, attempt) => this.#onDisconnected(reason, attempt),
         committed: (notice) => this.#onCommitted(notice),
-        diskFull: (full) => this.#onDiskFull(full),
+        log: (state) => this.#onLog(state),
         shardSaid: (_, message) => {
           if (message.kind === "room") this.#gateway.room();
           else if (message.kind === "parked") this.#emit("parked", { ...message, error: fromWire(message.error) });
@@ -295,10 +296,13 @@ export class Application {
     this.#serveWaiters();
   }
 
-  #onDiskFull(full: boolean): void {
-    const error = new HoldfastError("HF_DISK_FULL", `no space left for ${this.#options.dataDir}: make room, and the application goes on by itself`);
-    this.#gateway.refuse(full ? error : undefined);
-    this.#emit("warning", { message: full ? error.message : "there is space on the disk again" });
+  #onLog(state: LogState): void {
+    const { dataDir } = this.#options;
+    const full = new HoldfastError("HF_DISK_FULL", `no space left for ${dataDir}: make room, and the application goes on by itself`);
+    this.#gateway.refuse(state === "full" ? full : undefined);
+    if (state === "long") this.#delivery.forgetUnread();
+    const long = `the log of ${dataDir} is at its limit: everything waits until sinks and readers of app.egress have taken more`;
+    this.#emit("warning", { message: { fine: "the log can grow again", long, full: full.message }[state] });
   }
 
   // --- waiting ------------------------------------------------------------------------------------------------------

@@ -128,6 +128,12 @@ export class EgressDelivery {
     await Promise.all(this.#outlets.map((outlet) => this.#acknowledge(outlet)));
   }
 
+  /** Gives up what is kept for readers that never came: it must not hold the log for ever. */
+  forgetUnread(): void {
+    for (const { subscribers } of this.#outlets) subscribers.forgetTail();
+    void this.acknowledge();
+  }
+
   /** Ends readers and closes sinks, after what they were given. */
   async close(): Promise<void> {
     clearInterval(this.#timer);

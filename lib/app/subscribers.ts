@@ -3,7 +3,7 @@
  *
  * Owner and thread: main.
  * B1. A reader gets every record committed after it began to read, in order. The first reader also gets the tail: what
- *     was committed before anybody read, up to a limit; the oldest are dropped above it.
+ *     was committed before anybody read, up to a limit; the oldest are dropped above it, all when the log is too long.
  * B2. A record is taken when its reader asks for the next one. What no reader has taken is not acknowledged.
  */
 import { subscriberTailRecordsMax } from "../base/limits.js";
@@ -111,6 +111,11 @@ export class Subscribers {
       this.#tail.push(queued); // B1
       if (this.#tail.length > subscriberTailRecordsMax) this.#tail.shift();
     }
+  }
+
+  /** Drops the tail: nobody has read yet, and the log that keeps it is at its limit. */
+  forgetTail(): void {
+    while (this.#tail.shift() !== undefined);
   }
 
   end(): void {

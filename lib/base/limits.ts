@@ -24,7 +24,7 @@ export const keyGroupsDefault = 128;
 export const keyGroupsMax = 32_768;
 
 /** Bytes of one shard-to-shard ring; a power of two. */
-export const ringBytesDefault = 1 * MiB;
+export const ringBytesDefault = 256 * KiB;
 /** A frame larger than this part of a ring travels in fragments, so that two always fit. */
 export const ringFrameFraction = 4;
 

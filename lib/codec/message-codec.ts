@@ -84,8 +84,8 @@ export class MessageReader {
     this.#end = offset + length;
     const flags = bytes[this.#at++];
     this.targetCode = this.#u32();
-    this.idHi = this.#u32();
-    this.idLo = this.#u32();
+    this.idHi = this.#u32() | 0;
+    this.idLo = this.#u32() | 0;
     this.gatewaySequence = (flags & fromGateway) === 0 ? 0 : this.#f64();
     this.askSession = (flags & hasAsk) === 0 ? 0 : this.#u32();
     this.askNumber = (flags & hasAsk) === 0 ? 0 : this.#f64();

@@ -1,6 +1,6 @@
 /**
  * Message ids: hash(parent id, send index), so that a turn that runs again sends messages with the same ids. 64 bits of
- * lineage as two u32 lanes; `ctx.messageId` adds 32 bits of the target's address.
+ * lineage as two lanes of 32 bits, signed so that they are small integers to the engine; `ctx.messageId` adds 32 bits of the target's address.
  */
 
 /** The low lane of the id of the `index`-th message sent by a message with low lane `lo`. */
@@ -26,7 +26,7 @@ function mix32(value: number): number {
   x ^= x >>> 13;
   x = Math.imul(x, 0xc2b2ae35);
   x ^= x >>> 16;
-  return x >>> 0;
+  return x | 0;
 }
 
 function hex(word: number): string {

@@ -10,7 +10,6 @@ import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import { type Address, checkId } from "../model/address.js";
 import type { IngressDefinition, IngressItem, Reject, SplitReader } from "../model/ingress.js";
 import { validate } from "../model/schema.js";
-import type { Instance } from "./instance.js";
 import type { FunctionEntry, Registry } from "./registry.js";
 
 /** Code units of a rejected record that are kept. */
@@ -24,9 +23,8 @@ export function splitKey(ingress: string, split: string): string {
 /** What a feed gives to its shard. */
 export interface FeedPort {
   readonly registry: Registry;
-  resolve(entry: FunctionEntry, id: string): Instance;
   /** Sends one message of the record at `root`. */
-  sendRouted(root: string, index: number, target: Instance, payload: unknown, weight: number): void;
+  sendRouted(root: string, index: number, entry: FunctionEntry, id: string, payload: unknown, weight: number): void;
   reject(ingress: string, reject: Reject, error: unknown): void;
 }
 
@@ -40,7 +38,7 @@ export class IngressFeed {
   readonly #split: string;
   readonly #reader: SplitReader;
   readonly #port: FeedPort;
-  readonly #routed: { target: Instance; payload: unknown; weight: number }[] = [];
+  readonly #routed: { entry: FunctionEntry; id: string; payload: unknown; weight: number }[] = [];
 
   constructor(ingress: IngressDefinition, split: string, position: unknown, moved: boolean, wake: () => void, port: FeedPort) {
     this.#ingress = ingress;
@@ -79,8 +77,8 @@ export class IngressFeed {
     }
     const root = `${this.key}/${item.where}`;
     for (let i = 0; i < this.#routed.length; i++) {
-      const { target, payload, weight } = this.#routed[i];
-      this.#port.sendRouted(root, i, target, payload, weight);
+      const { entry, id, payload, weight } = this.#routed[i];
+      this.#port.sendRouted(root, i, entry, id, payload, weight);
     }
     return "record";
   }
@@ -94,7 +92,7 @@ export class IngressFeed {
     const schema = entry.definition.options.message;
     const checked = schema === undefined ? message : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${address.id}`);
     const payload = copyPlain(checked, "message");
-    this.#routed.push({ target: this.#port.resolve(entry, address.id), payload, weight: estimateBytes() });
+    this.#routed.push({ entry, id: address.id, payload, weight: estimateBytes() });
   };
 
   #refuse(error: unknown, text: string, where: string): "bad" {

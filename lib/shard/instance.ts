@@ -1,12 +1,15 @@
 /**
  * What a shard holds of an address, and the messages on their way to it.
  *
- * Owner and thread: the shard. An instance of another shard is only a resolved address (`cells`, `pending` unused).
+ * Owner and thread: the shard.
  * I1. At most one turn runs at an instance; while it is pending, retried or the instance is parked, later messages wait
  *     in `pending` in order.
  * I2. A queued message is immutable: its function gets a copy, so a capture or a retry sees what was sent.
- * I3. A cell's values are immutable; `captured` is the value as of the end of the epoch before `dirtyEpoch`.
+ * I3. A message finds its instance when it leaves the queue, not before: a look-up touches memory that is far apart, and
+ *     the turn that follows touches it again at once.
+ * I4. A cell's values are immutable; `captured` is the value as of the end of the epoch before `dirtyEpoch`.
  */
+import { invariant } from "../base/invariant.js";
 import type { Queue } from "../base/queue.js";
 import type { Column, FunctionEntry } from "./registry.js";
 
@@ -21,24 +24,25 @@ export class Instance {
   readonly entry: FunctionEntry;
   readonly id: string;
   readonly keyGroup: number;
-  readonly shard: number;
-  /** Hash of the id, part of message ids. */
-  readonly hash: number;
   state: InstanceState = "ready";
-  /** Messages queued anywhere for it, the running one included; an instance with any is never evicted. */
-  queued = 0;
-  /** It left the instance map; who still holds it must resolve the address again. */
-  evicted = false;
+  /** Its messages that left the queue and are not done; an instance with any is never evicted. */
+  held = 0;
   /** Messages that wait for this instance (I1). */
   pending: Queue<Message> | undefined = undefined;
-  cells: (StateCell | undefined)[] | undefined = undefined;
+  /** The cell of the first state, which is the only one of most functions, and those of the others. */
+  firstCell: StateCell | undefined = undefined;
+  otherCells: (StateCell | undefined)[] | undefined = undefined;
 
-  constructor(entry: FunctionEntry, id: string, keyGroup: number, shard: number, hash: number) {
+  constructor(entry: FunctionEntry, id: string, keyGroup: number) {
     this.entry = entry;
     this.id = id;
     this.keyGroup = keyGroup;
-    this.shard = shard;
-    this.hash = hash;
+  }
+
+  /** The cells in memory. */
+  *cells(): Generator<StateCell> {
+    if (this.firstCell !== undefined) yield this.firstCell;
+    for (const cell of this.otherCells ?? []) if (cell !== undefined) yield cell;
   }
 
   /** `namespace/name@id` */
@@ -71,7 +75,11 @@ export class StateCell {
 
 /** A message accepted by this shard. Its key for life is (generation, sender, sequence) under the target's key group. */
 export class Message {
-  readonly target: Instance;
+  readonly entry: FunctionEntry;
+  readonly id: string;
+  readonly keyGroup: number;
+  /** The instance, once the message has left the queue (I3). */
+  instance: Instance | undefined = undefined;
   readonly payload: unknown;
   readonly generation: number;
   /** The shard that sent it, or `gatewaySender`. */
@@ -88,11 +96,15 @@ export class Message {
   readonly weight: number;
   /** It has a row among this shard's in-flight rows. */
   rowed: boolean;
+  /** It left the queue and its instance counts it. */
+  held = false;
   done = false;
   attempts = 0;
 
   constructor(
-    target: Instance,
+    entry: FunctionEntry,
+    id: string,
+    keyGroup: number,
     payload: unknown,
     generation: number,
     sender: number,
@@ -106,7 +118,9 @@ export class Message {
     weight: number,
     rowed: boolean,
   ) {
-    this.target = target;
+    this.entry = entry;
+    this.id = id;
+    this.keyGroup = keyGroup;
     this.payload = payload;
     this.generation = generation;
     this.sender = sender;
@@ -120,7 +134,10 @@ export class Message {
     this.weight = weight;
     this.rowed = rowed;
   }
-}
 
-/** The sender number of messages that come from the gateway. */
-export const gatewaySender = 0xffff;
+  /** The instance of a message that has left the queue. */
+  get target(): Instance {
+    invariant(this.instance !== undefined, "a message outside the queue knows its instance");
+    return this.instance;
+  }
+}

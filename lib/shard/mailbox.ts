@@ -9,8 +9,10 @@
  */
 import { Queue } from "../base/queue.js";
 import type { Instance, Message } from "./instance.js";
+import type { FunctionEntry } from "./registry.js";
 
 export class Mailbox {
+  readonly #resolve: (entry: FunctionEntry, id: string, keyGroup: number) => Instance;
   readonly #queue = new Queue<Message>();
   readonly #resumable = new Queue<Instance>();
   #held: Message[] = [];
@@ -22,6 +24,11 @@ export class Mailbox {
   /** Messages not done. */
   count = 0;
 
+  /** `resolve` finds the instance of a message that leaves the queue. */
+  constructor(resolve: (entry: FunctionEntry, id: string, keyGroup: number) => Instance) {
+    this.#resolve = resolve;
+  }
+
   /** True when a turn could run now. */
   get runnable(): boolean {
     return this.#queue.length > 0 || this.#resumable.length > 0;
@@ -29,7 +36,6 @@ export class Mailbox {
 
   accept(message: Message): void {
     this.#queue.push(message);
-    message.target.queued++;
     this.bytes += message.weight;
     this.count++;
   }
@@ -39,7 +45,8 @@ export class Mailbox {
     const resumed = this.#nextResumed();
     if (resumed !== undefined) return resumed;
     for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
-      const instance = message.target;
+      const instance = this.#resolve(message.entry, message.id, message.keyGroup);
+      message.instance = instance;
       if (instance.state === "ready" && (instance.pending === undefined || instance.pending.length === 0)) return message;
       instance.pending ??= new Queue();
       instance.pending.push(message);
@@ -51,6 +58,9 @@ export class Mailbox {
 
   /** Keeps sight of a message that left the queue and is not done (M2). */
   hold(message: Message): void {
+    if (message.held) return;
+    message.held = true;
+    message.target.held++;
     if (!message.rowed) this.#held.push(message);
   }
 
@@ -69,7 +79,7 @@ export class Mailbox {
   /** The message has had its effect. */
   finish(message: Message): void {
     message.done = true;
-    message.target.queued--;
+    if (message.held) message.target.held--;
     this.bytes -= message.weight;
     this.count--;
   }

@@ -33,7 +33,7 @@ export class FunctionEntry {
   readonly code: number;
   readonly definition: FunctionDefinition<unknown, StateSpecs, unknown>;
   readonly columns: readonly Column[];
-  /** Every instance that this shard holds or sends to, by id. */
+  /** The instances in this shard's memory, by id. */
   readonly instances = new Map<string, Instance>();
   /** The context of its next turn, unless the last one went async and kept it. */
   context: TurnContext | undefined = undefined;

@@ -24,6 +24,7 @@ import { copyPlain } from "../codec/plain-data.js";
 import { type Reject, rejectsName } from "../model/ingress.js";
 import { childHi, childLo } from "../model/message-id.js";
 import { hashId } from "../partition/hash.js";
+import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-key.js";
 import { AsyncTurns, type PendingTurn } from "./async-turns.js";
 import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
@@ -45,7 +46,9 @@ export class Shard implements TurnPort, FeedPort {
   readonly #codec = new PayloadCodec();
   readonly #reader = new MessageReader(this.#codec);
   readonly #writer = new ByteWriter(1024);
-  readonly #mailbox = new Mailbox();
+  readonly #mailbox: Mailbox;
+  /** The shard of each key group. */
+  readonly #shardOf: readonly number[];
   readonly #outboxes: readonly (Outbox | undefined)[];
   readonly #state: StateAccess;
   readonly #asyncTurns: AsyncTurns;
@@ -79,11 +82,13 @@ export class Shard implements TurnPort, FeedPort {
     this.#epoch = config.epoch;
     this.registry = new Registry(config.app);
     this.#outboxes = ports.outbound.map((channel) => channel && new Outbox(channel));
+    this.#shardOf = Array.from({ length: config.keyGroups }, (_, group) => shardOfKeyGroup(group, config.keyGroups, config.shards));
     this.#heldBack = new Array(config.shards).fill(false);
     this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
     this.#retries = new RetryQueue(ports.clock, config.limits.turnRetryBaseMs);
     const { residentInstancesMax } = config.limits;
-    this.#state = new StateAccess(this.registry, ports.base, this.#codec, config, residentInstancesMax, restored.overlay);
+    this.#state = new StateAccess(this.registry, ports.base, this.#codec, config.epoch, residentInstancesMax, restored.overlay);
+    this.#mailbox = new Mailbox((entry, id, keyGroup) => this.#state.resolve(entry, id, keyGroup));
     this.#gatewayConsumed = restored.gatewayConsumed;
     this.#gatewayCaptured = restored.gatewayConsumed;
     this.#orphans = restored.orphans;
@@ -100,7 +105,7 @@ export class Shard implements TurnPort, FeedPort {
   get inFlight(): number {
     let count = this.#mailbox.count;
     for (const outbox of this.#outboxes) if (outbox !== undefined) count += outbox.length;
-    for (const message of this.#parked) count -= message.target.queued;
+    for (const message of this.#parked) count -= message.target.held;
     return count;
   }
 
@@ -322,10 +327,12 @@ export class Shard implements TurnPort, FeedPort {
     length: number,
     rowed: boolean,
   ): void {
-    const target = this.resolve(entry, reader.targetId);
-    invariant(target.shard === this.index, "a message arrives at the shard of its key group");
+    const keyGroup = hashId(reader.targetId) % this.#config.keyGroups;
+    invariant(this.#shardOf[keyGroup] === this.index, "a message arrives at the shard of its key group");
     const message = new Message(
-      target,
+      entry,
+      reader.targetId,
+      keyGroup,
       reader.payload(),
       generation,
       sender,
@@ -429,8 +436,8 @@ export class Shard implements TurnPort, FeedPort {
     this.#feeds.push(new IngressFeed(ingress, split, position, moved, this.#ports.wakeSelf, this));
   }
 
-  sendRouted(root: string, index: number, target: Instance, payload: unknown, weight: number): void {
-    this.dispatch(target, payload, weight, hashId(`${root}#`), hashId(root), index, 0, "");
+  sendRouted(root: string, index: number, entry: FunctionEntry, id: string, payload: unknown, weight: number): void {
+    this.dispatch(entry, id, payload, weight, hashId(`${root}#`), hashId(root), index, 0, "");
   }
 
   reject(ingress: string, reject: Reject, error: unknown): void {
@@ -441,10 +448,6 @@ export class Shard implements TurnPort, FeedPort {
   }
 
   // --- turns --------------------------------------------------------------------------------------------------------
-
-  resolve(entry: FunctionEntry, id: string): Instance {
-    return this.#state.resolve(entry, id);
-  }
 
   cell(instance: Instance, column: Column): StateCell {
     return this.#state.cell(instance, column);
@@ -467,7 +470,7 @@ export class Shard implements TurnPort, FeedPort {
   }
 
   #runTurn(message: Message): void {
-    const { entry } = message.target;
+    const { entry } = message;
     entry.context ??= new TurnContext(this, entry);
     const { context } = entry;
     context.begin(message);
@@ -486,14 +489,13 @@ export class Shard implements TurnPort, FeedPort {
 
   /** Makes everything the turn did real (H1). */
   #apply(context: TurnContext, message: Message): void {
-    const instance = message.target;
     for (const handle of context.handles) {
       if (!handle.touched) continue;
       this.#state.write(handle.cell, handle.staged, handle.stagedMutable, this.#epoch);
     }
     for (let i = 0; i < context.sendCount; i++) {
-      const { target, payload, weight } = context.sends[i];
-      this.dispatch(target, payload, weight, message.idHi, message.idLo, i, instance.entry.code, instance.id);
+      const { entry, id, payload, weight } = context.sends[i];
+      this.dispatch(entry, id, payload, weight, message.idHi, message.idLo, i, message.entry.code, message.id);
     }
     for (const { egressCode, bytes } of context.records) this.#output.record(egressCode, bytes);
     for (const bytes of context.replies) this.#output.reply(message.askSession, message.askNumber, false, bytes);
@@ -504,14 +506,15 @@ export class Shard implements TurnPort, FeedPort {
   #finish(message: Message): void {
     this.#mailbox.finish(message);
     if (message.rowed) {
-      this.#deleteRow(message.target.keyGroup, message.generation, message.sender, message.sequence);
+      this.#deleteRow(message.keyGroup, message.generation, message.sender, message.sequence);
     }
     this.#touch();
   }
 
   /** Sends one message: into the mailbox when it stays here, else towards its shard (H4). */
   dispatch(
-    resolved: Instance,
+    entry: FunctionEntry,
+    id: string,
     payload: unknown,
     payloadWeight: number,
     parentHi: number,
@@ -520,32 +523,33 @@ export class Shard implements TurnPort, FeedPort {
     callerCode: number,
     callerId: string,
   ): void {
-    const target = resolved.evicted ? this.resolve(resolved.entry, resolved.id) : resolved;
+    const keyGroup = hashId(id) % this.#config.keyGroups;
+    const shard = this.#shardOf[keyGroup];
     const lo = childLo(parentLo, index);
     const hi = childHi(parentHi, lo, index);
     const { generation } = this.#config;
-    if (target.shard === this.index) {
+    if (shard === this.index) {
       const sequence = ++this.#localSequence;
       const weight = messageBytesEstimate + payloadWeight;
       this.#mailbox.accept(
-        new Message(target, payload, generation, this.index, sequence, hi, lo, callerCode, callerId, 0, 0, weight, false),
+        new Message(entry, id, keyGroup, payload, generation, shard, sequence, hi, lo, callerCode, callerId, 0, 0, weight, false),
       );
       return;
     }
     const writer = this.#writer;
     writer.reset();
-    writeMessageHead(writer, target.entry.code, target.id, hi, lo, callerCode, callerId, 0, 0, 0);
+    writeMessageHead(writer, entry.code, id, hi, lo, callerCode, callerId, 0, 0, 0);
     this.#codec.write(payload, writer);
-    const outbox = this.#outboxes[target.shard];
+    const outbox = this.#outboxes[shard];
     invariant(outbox !== undefined, "another shard has an outbox");
-    outbox.send(writer.memory, writer.length, this.#epoch, target.keyGroup, generation);
+    outbox.send(writer.memory, writer.length, this.#epoch, keyGroup, generation);
   }
 
   // --- async turns and failures -------------------------------------------------------------------------------------
 
   /** The turn goes on in the background: the address is locked, the context belongs to the turn. */
   #pend(context: TurnContext, message: Message, outcome: PromiseLike<void>): void {
-    message.target.entry.context = undefined;
+    message.entry.context = undefined;
     message.target.state = "running";
     this.#mailbox.hold(message);
     this.#asyncTurns.add(context, message, outcome, this.#config.limits.turnTimeoutMs);

@@ -3,8 +3,7 @@
  * evicted when idle, clean and merged.
  *
  * Owner and thread: the shard.
- * S1. One local instance object per address while anything refers to it: only an instance with `queued === 0` is
- *     evicted, and it is marked, so that a staged send resolves again.
+ * S1. One instance object per address while anything refers to it: only an instance with `held === 0` is evicted.
  * S2. A cell written in epoch e is in the delta of e + 1. It may be dropped only when the base's own epoch row, read in
  *     the view that later reads will use or an older one, is at least e + 1.
  * S3. Views only move forward, so a read after an eviction sees at least what the eviction saw.
@@ -14,8 +13,6 @@
 import { invariant } from "../base/invariant.js";
 import { freezePlain } from "../codec/plain-data.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
-import { hashId } from "../partition/hash.js";
-import { shardOfKeyGroup } from "../partition/key-groups.js";
 import type { BaseReader } from "../store/base.js";
 import { stateKey } from "../store/row-key.js";
 import { ABSENT, Instance, StateCell } from "./instance.js";
@@ -31,16 +28,13 @@ export function keyText(key: Uint8Array): string {
 }
 
 export class StateAccess {
-  /** Local instances and resolved addresses of other shards in memory. */
+  /** Instances in memory. */
   resident = 0;
   /** Cells written since the last capture. */
   dirty: StateCell[] = [];
   readonly #registry: Registry;
   readonly #base: BaseReader;
   readonly #codec: PayloadCodec;
-  readonly #shard: number;
-  readonly #shards: number;
-  readonly #keyGroups: number;
   readonly #residentMax: number;
   #overlay: ReadonlyMap<string, Uint8Array | null> | undefined;
   readonly #overlayEpoch: number;
@@ -52,19 +46,16 @@ export class StateAccess {
     registry: Registry,
     base: BaseReader,
     codec: PayloadCodec,
-    place: { readonly index: number; readonly shards: number; readonly keyGroups: number; readonly epoch: number },
+    epoch: number,
     residentMax: number,
     overlay: ReadonlyMap<string, Uint8Array | null>,
   ) {
     this.#registry = registry;
     this.#base = base;
     this.#codec = codec;
-    this.#shard = place.index;
-    this.#shards = place.shards;
-    this.#keyGroups = place.keyGroups;
     this.#residentMax = residentMax;
     this.#overlay = overlay.size === 0 ? undefined : overlay;
-    this.#overlayEpoch = place.epoch;
+    this.#overlayEpoch = epoch;
   }
 
   /** A new step begins: the next read moves to the newest view (S3). */
@@ -77,20 +68,25 @@ export class StateAccess {
     this.#base.refresh();
   }
 
-  resolve(entry: FunctionEntry, id: string): Instance {
+  /** The instance at an address of this shard. */
+  resolve(entry: FunctionEntry, id: string, keyGroup: number): Instance {
     const known = entry.instances.get(id);
     if (known !== undefined) return known;
-    const hash = hashId(id);
-    const keyGroup = hash % this.#keyGroups;
-    const instance = new Instance(entry, id, keyGroup, shardOfKeyGroup(keyGroup, this.#keyGroups, this.#shards), hash);
+    const instance = new Instance(entry, id, keyGroup);
     entry.instances.set(id, instance);
     this.resident++;
     return instance;
   }
 
   cell(instance: Instance, column: Column): StateCell {
-    instance.cells ??= new Array(instance.entry.columns.length);
-    return (instance.cells[column.index] ??= this.#load(instance, column));
+    if (column.index === 0) {
+      instance.firstCell ??= this.#load(instance, column);
+      return instance.firstCell;
+    }
+    instance.otherCells ??= new Array(instance.entry.columns.length - 1).fill(undefined);
+    const index = column.index - 1;
+    instance.otherCells[index] ??= this.#load(instance, column);
+    return instance.otherCells[index] as StateCell;
   }
 
   /** Writes a value in an epoch. The value before this epoch's first write stays visible to an open capture. */
@@ -128,15 +124,12 @@ export class StateAccess {
 
   /** S1 and S2. */
   mayDrop(instance: Instance, baseEpoch: number): boolean {
-    if (instance.queued !== 0 || instance.state !== "ready") return false;
-    for (const cell of instance.cells ?? []) {
-      if (cell !== undefined && cell.dirtyEpoch !== -1 && cell.dirtyEpoch + 1 > baseEpoch) return false;
-    }
+    if (instance.held !== 0 || instance.state !== "ready") return false;
+    for (const cell of instance.cells()) if (cell.dirtyEpoch !== -1 && cell.dirtyEpoch + 1 > baseEpoch) return false;
     return true;
   }
 
   #drop(instance: Instance): void {
-    instance.evicted = true;
     instance.entry.instances.delete(instance.id);
     this.resident--;
   }
@@ -146,7 +139,6 @@ export class StateAccess {
   }
 
   #load(instance: Instance, column: Column): StateCell {
-    invariant(instance.shard === this.#shard, "state is read at its own shard");
     const bytes = this.#read(stateKey(instance.keyGroup, column.code, instance.id));
     if (bytes === undefined) return new StateCell(instance, column, ABSENT, false);
     const { value, mutable } = freezePlain(decodeStateValue(this.#codec, bytes), `state ${column.name}`);

@@ -17,14 +17,13 @@ import type { EgressDefinition } from "../model/egress.js";
 import { formatMessageId } from "../model/message-id.js";
 import { validate } from "../model/schema.js";
 import type { StateHandles, StateSpecs, ValueHandle } from "../model/state.js";
+import { hashId } from "../partition/hash.js";
 import { ABSENT, type Instance, type Message, type StateCell } from "./instance.js";
 import type { Column, FunctionEntry, Registry } from "./registry.js";
 
 /** What a context needs of its shard. */
 export interface TurnPort {
   readonly registry: Registry;
-  /** The instance at an address, resolved and remembered. */
-  resolve(entry: FunctionEntry, id: string): Instance;
   /** The cell of a state, loaded from the base when it is not resident. */
   cell(instance: Instance, column: Column): StateCell;
   /** Checks and encodes a value that leaves the application; the bytes belong to the caller. */
@@ -33,7 +32,8 @@ export interface TurnPort {
 
 /** A send of a turn that has not ended. */
 export interface StagedSend {
-  target: Instance;
+  entry: FunctionEntry;
+  id: string;
   payload: unknown;
   /** Estimated bytes of the payload beyond a small message's. */
   weight: number;
@@ -84,13 +84,13 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
 
   get messageId(): string {
     const message = this.message;
-    return formatMessageId(message.idHi, message.idLo, message.target.hash);
+    return formatMessageId(message.idHi, message.idLo, hashId(message.id));
   }
 
   send<T>(to: Address<T, unknown>, message: NoInfer<T>): void {
     if (!this.active) throw turnEnded(); // T2
-    const target = this.#resolve(to as AnyAddress);
-    this.#stage(target, copyPlain(message, "message"));
+    const entry = this.#entryOf(to as AnyAddress);
+    this.#stage(entry, to.id, copyPlain(message, "message"));
   }
 
   emit<T>(egress: EgressDefinition<T>, record: NoInfer<T>): void {
@@ -119,7 +119,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
         address: this.instance.toString(),
       });
     }
-    this.#stage(this.#port.resolve(entry, callerId), copyPlain(message, "reply"));
+    this.#stage(entry, callerId, copyPlain(message, "reply"));
   }
 
   /** @internal Starts a turn. */
@@ -155,7 +155,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     return this.#instance as Instance;
   }
 
-  #resolve(to: AnyAddress): Instance {
+  #entryOf(to: AnyAddress): FunctionEntry {
     const entry = this.#port.registry.byName.get(to?.type);
     if (entry === undefined) {
       throw new HoldfastError(
@@ -165,19 +165,20 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
       );
     }
     checkId(entry.type, to.id); // an address may be made by hand
-    return this.#port.resolve(entry, to.id);
+    return entry;
   }
 
-  #stage(target: Instance, payload: unknown): void {
+  #stage(entry: FunctionEntry, id: string, payload: unknown): void {
     const index = this.sendCount++; // T3
     const weight = typeof payload === "object" || typeof payload === "string" ? estimateBytes() : 0;
     if (index < this.sends.length) {
       const send = this.sends[index];
-      send.target = target;
+      send.entry = entry;
+      send.id = id;
       send.payload = payload;
       send.weight = weight;
     } else {
-      this.sends.push({ target, payload, weight });
+      this.sends.push({ entry, id, payload, weight });
     }
   }
 }

@@ -214,12 +214,11 @@ export class Capture implements CapturePort {
   };
 
   readonly #putMessage = (message: Message): void => {
-    const { target } = message;
-    const writer = this.#beginInflight(target.keyGroup, message.generation, message.sender, message.sequence);
+    const writer = this.#beginInflight(message.keyGroup, message.generation, message.sender, message.sequence);
     writeMessageHead(
       writer,
-      target.entry.code,
-      target.id,
+      message.entry.code,
+      message.id,
       message.idHi,
       message.idLo,
       message.callerCode,

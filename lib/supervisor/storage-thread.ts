@@ -16,6 +16,7 @@ import { type GenerationOptions, Storage } from "../snapshot/storage.js";
 import { destroyBase, openBaseWriter } from "../store/lmdb-base.js";
 import { expose } from "./control-plane.js";
 import {
+  type LogState,
   type StorageGenerationPorts,
   type StorageThreadData,
   type StorageToMain,
@@ -56,7 +57,7 @@ class StorageThread {
   #shardPorts: readonly MessagePort[] = [];
   #bell: Doorbell | undefined;
   #control: ControlWords | undefined;
-  #full = false;
+  #log: LogState = "fine";
   #timer: NodeJS.Timeout | undefined;
   #scheduled = false;
 
@@ -141,17 +142,18 @@ class StorageThread {
     this.#bell?.unpark();
     const dueIn = this.#guard(() => this.#step()) ?? Number.POSITIVE_INFINITY;
     if (this.#storage.coordinator === undefined) return;
-    this.#sayFull();
+    this.#sayLog();
     if (dueIn <= 0) this.#soon();
     else this.#timer = setTimeout(this.#drive, Math.min(Math.max(1, dueIn), epochIdleIntervalMs));
   };
 
-  /** Tells main when the disk becomes full, and when it is no more. */
-  #sayFull(): void {
-    const full = ((this.#control?.pressure ?? 0) & (logPressure | stopTurns)) === logPressure; // a long log stops turns, too
-    if (full === this.#full) return;
-    this.#full = full;
-    this.#tell({ kind: "full", full }, []);
+  /** Tells main when the log cannot grow any more, and when it can again. */
+  #sayLog(): void {
+    const pressure = this.#control?.pressure ?? 0;
+    const state = (pressure & stopTurns) !== 0 ? "long" : (pressure & logPressure) !== 0 ? "full" : "fine";
+    if (state === this.#log) return;
+    this.#log = state;
+    this.#tell({ kind: "log", state }, []);
   }
 
   #step(): number {

@@ -38,7 +38,7 @@ import { closeGate } from "../store/lmdb-base.js";
 import { Remote } from "./control-plane.js";
 import { ShardWorker } from "./shard-worker.js";
 import type { RecoveryReport, StorageControl } from "./storage-thread.js";
-import { type ShardToMain, shardGate, type StorageThreadData, type StorageToMain, storageGate } from "./thread-protocol.js";
+import { type LogState, type ShardToMain, shardGate, type StorageThreadData, type StorageToMain, storageGate } from "./thread-protocol.js";
 import { Watchdog } from "./watchdog.js";
 
 export interface SupervisorConfig {
@@ -65,8 +65,8 @@ export interface SupervisorEvents {
   /** Its shards are gone. */
   disconnected(reason: Error, attempt: number): void;
   committed(notice: CommitNotice): void;
-  /** The disk has no space for the log to grow, or has it again. */
-  diskFull(full: boolean): void;
+  /** The log cannot grow any more, or can again. */
+  log(state: LogState): void;
   shardSaid(shard: number, message: Exclude<ShardToMain, { readonly kind: "failed" }>): void;
   failed(error: Error): void;
 }
@@ -306,7 +306,7 @@ export class Supervisor {
 
   #storageSaid(message: StorageToMain): void {
     if (message.kind === "committed") this.#events.committed(message.notice);
-    else if (message.kind === "full") this.#events.diskFull(message.full);
+    else if (message.kind === "log") this.#events.log(message.state);
     else this.#shardEnded(fromWire(message.error)); // a disk error ends the generation like a dead shard does
   }
 

@@ -57,11 +57,13 @@ export type ShardToMain =
   | { readonly kind: "rejected"; readonly ingress: string; readonly split: string; readonly where: string; readonly error: WireError }
   | { readonly kind: "failed"; readonly error: WireError };
 
+/** How the log is: `full` when the disk has no space for it to grow, `long` when it waits for an egress or a merge. */
+export type LogState = "fine" | "long" | "full";
+
 /** Storage → main. */
 export type StorageToMain =
   | { readonly kind: "committed"; readonly notice: CommitNotice }
-  /** The disk has no space for the log to grow, or has it again. */
-  | { readonly kind: "full"; readonly full: boolean }
+  | { readonly kind: "log"; readonly state: LogState }
   | { readonly kind: "failed"; readonly error: WireError };
 
 /** Index of the storage thread's gate; shard i has the gate i + 1. */

@@ -202,7 +202,7 @@ const plants = {
   },
   /** Instances are evicted before the base has what they wrote. */
   evictdirty(surgery: Surgery): void {
-    surgery.replace(StateAccess, "mayDrop", () => (instance) => instance.queued === 0 && instance.state === "ready");
+    surgery.replace(StateAccess, "mayDrop", () => (instance) => instance.held === 0 && instance.state === "ready");
   },
 } as const;
 
