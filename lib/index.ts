@@ -1,6 +1,7 @@
 /** The door of holdfast: stateful functions for Node. */
-export { defineApp, defineEgress, defineFunction, type, value } from "./app/define.js";
+
 export { Application, type ApplicationEvents, type Status } from "./app/application.js";
+export { defineApp, defineEgress, defineFunction, type, value } from "./app/define.js";
 export type { AskOptions } from "./app/gateway.js";
 export type { CheckpointOptions, StartOptions } from "./app/options.js";
 export { start } from "./app/start.js";

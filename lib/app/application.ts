@@ -107,7 +107,10 @@ export class Application {
     });
     this.#gateway = new Gateway(
       registry,
-      { ring: (shard) => this.#supervisor.ring(shard), wantRoom: (shard, wanted) => this.#supervisor.wantRoom(shard, wanted) },
+      {
+        ring: (shard) => this.#supervisor.ring(shard),
+        wantRoom: (shard, wanted) => this.#supervisor.wantRoom(shard, wanted),
+      },
       options.shards,
       options.gatewayBytesMax,
     );
@@ -151,7 +154,8 @@ export class Application {
   /** @internal */
   async open(): Promise<void> {
     await this.#supervisor.start();
-    setImmediate(() => { // after who called `start` could listen
+    setImmediate(() => {
+      // after who called `start` could listen
       const early = this.#early ?? [];
       this.#early = undefined;
       for (const emit of early) emit();
@@ -187,7 +191,10 @@ export class Application {
   egress<T>(egress: EgressDefinition<T>): AsyncIterableIterator<EgressRecord<T>> {
     const subscribers: Subscribers | undefined = this.#delivery.subscribers(egress?.name);
     if (subscribers === undefined) {
-      throw new HoldfastError("HF_UNKNOWN_EGRESS", `the application defines no egress "${String(egress?.name)}": add it to defineApp({ egresses })`);
+      throw new HoldfastError(
+        "HF_UNKNOWN_EGRESS",
+        `the application defines no egress "${String(egress?.name)}": add it to defineApp({ egresses })`,
+      );
     }
     return subscribers.read() as AsyncIterableIterator<EgressRecord<T>>;
   }
@@ -205,13 +212,16 @@ export class Application {
    */
   async drained(): Promise<void> {
     const epoch = await this.#request();
-    await this.#until(() => this.#committed >= epoch && this.#quiet && this.#counts.every(({ exhausted }) => exhausted));
+    await this.#until(
+      () => this.#committed >= epoch && this.#quiet && this.#counts.every(({ exhausted }) => exhausted),
+    );
     await this.#delivery.acknowledge();
   }
 
   /** How the application is. */
   status(): Status {
-    const sum = (pick: (counts: ShardCounts) => number): number => this.#counts.reduce((total, counts) => total + pick(counts), 0);
+    const sum = (pick: (counts: ShardCounts) => number): number =>
+      this.#counts.reduce((total, counts) => total + pick(counts), 0);
     const { state } = this.#supervisor;
     return {
       state: this.#failure !== undefined ? "failed" : state === "new" ? "running" : state,
@@ -298,7 +308,10 @@ export class Application {
 
   #onLog(state: LogState): void {
     const { dataDir } = this.#options;
-    const full = new HoldfastError("HF_DISK_FULL", `no space left for ${dataDir}: make room, and the application goes on by itself`);
+    const full = new HoldfastError(
+      "HF_DISK_FULL",
+      `no space left for ${dataDir}: make room, and the application goes on by itself`,
+    );
     this.#gateway.refuse(state === "full" ? full : undefined);
     if (state === "long") this.#delivery.forgetUnread();
     const long = `the log of ${dataDir} is at its limit: everything waits until sinks and readers of app.egress have taken more`;

@@ -3,7 +3,12 @@ import { HoldfastError } from "../base/errors.js";
 import { freezePlain } from "../codec/plain-data.js";
 import { AppDefinition, type AppOptions } from "../model/app.js";
 import { type EgressBinding, EgressDefinition } from "../model/egress.js";
-import { type AnyFunctionDefinition, FunctionDefinition, type FunctionOptions, type TypeToken } from "../model/function.js";
+import {
+  type AnyFunctionDefinition,
+  FunctionDefinition,
+  type FunctionOptions,
+  type TypeToken,
+} from "../model/function.js";
 import { checkIngressName, checkStateName, checkTypeName } from "../model/function-type.js";
 import { rejectsName } from "../model/ingress.js";
 import { checkSchema, type Schema, validate } from "../model/schema.js";
@@ -32,7 +37,8 @@ export function defineFunction<M, S extends StateSpecs = Record<never, never>, R
   }
   for (const [name, spec] of Object.entries(options.state ?? {})) {
     checkStateName(name, type);
-    if (spec?.kind !== "value") throw new HoldfastError("HF_BAD_APP", `state ${name} of ${type} was not made by value(…)`);
+    if (spec?.kind !== "value")
+      throw new HoldfastError("HF_BAD_APP", `state ${name} of ${type} was not made by value(…)`);
     freezePlain(spec.initial, `initial value of ${type} ${name}`);
   }
   if (options.message !== undefined) checkSchema(options.message, `message of ${type}`);
@@ -80,7 +86,8 @@ export function defineApp(options: AppOptions): AppDefinition {
     if (egresses.has(egress.name)) throw new HoldfastError("HF_BAD_APP", `egress ${egress.name} is given twice`);
     egresses.set(egress.name, { egress, binding });
   }
-  for (const { name, rejects } of ingresses) egresses.set(rejectsName(name), { egress: rejects.egress, binding: rejects });
+  for (const { name, rejects } of ingresses)
+    egresses.set(rejectsName(name), { egress: rejects.egress, binding: rejects });
   if (options.name !== undefined && (typeof options.name !== "string" || options.name === "")) {
     throw new HoldfastError("HF_BAD_APP", "the name of an application is a non-empty string");
   }

@@ -91,7 +91,8 @@ export class EgressDelivery {
       outlet.acknowledged = outlet.opened;
       if (outlet.binding === undefined) continue;
       outlet.sink = await outlet.binding.open(isNew ? undefined : { epoch: outlet.opened, position });
-      outlet.position = isNew || found === undefined ? this.#encode((await outlet.sink.sync()).position) : found.position; // E4
+      outlet.position =
+        isNew || found === undefined ? this.#encode((await outlet.sink.sync()).position) : found.position; // E4
     }
     this.#delivered = Math.min(committed, ...this.#outlets.map(({ opened }) => opened));
     this.#timer = setInterval(() => void this.acknowledge(), egressSyncIntervalMs);
@@ -102,7 +103,11 @@ export class EgressDelivery {
   get watermarks(): EgressWatermark[] {
     return this.#outlets
       .filter(({ sink }) => sink !== undefined)
-      .map(({ code, acknowledged, position }) => ({ egressCode: code, epoch: acknowledged, position: position.slice() }));
+      .map(({ code, acknowledged, position }) => ({
+        egressCode: code,
+        epoch: acknowledged,
+        position: position.slice(),
+      }));
   }
 
   /** Readers of an egress; undefined when the application has no such egress. */
@@ -172,7 +177,8 @@ export class EgressDelivery {
 
   #acknowledge(outlet: Outlet): Promise<void> {
     const delivered = this.#delivered;
-    if (outlet.binding === undefined) return this.#tell(outlet, { epoch: outlet.subscribers.takenUpTo(delivered), position: null });
+    if (outlet.binding === undefined)
+      return this.#tell(outlet, { epoch: outlet.subscribers.takenUpTo(delivered), position: null });
     if (outlet.acknowledged >= delivered) return outlet.chain;
     return this.#enqueue(outlet, async (sink) => {
       const { position } = await sink.sync();
@@ -213,5 +219,9 @@ export class EgressDelivery {
 
 function egressFailed(name: string, cause: unknown): HoldfastError {
   const said = cause instanceof Error ? cause.message : String(cause);
-  return new HoldfastError("HF_EGRESS_FAILED", `egress ${name}: ${said}. Nothing is lost: what it lacks comes again at the next start`, { cause });
+  return new HoldfastError(
+    "HF_EGRESS_FAILED",
+    `egress ${name}: ${said}. Nothing is lost: what it lacks comes again at the next start`,
+    { cause },
+  );
 }

@@ -1,6 +1,7 @@
 /** Start options: checked and completed once; below, every field is there. */
-import { fileURLToPath, pathToFileURL } from "node:url";
+
 import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { HoldfastError, isHoldfastError } from "../base/errors.js";
 import {
   admissionBytesMax,
@@ -79,15 +80,20 @@ const known: ReadonlySet<string> = new Set([
   "watchdogMs",
   "residentMax",
 ] satisfies (keyof StartOptions)[]);
-const knownCheckpoint: ReadonlySet<string> = new Set(["intervalMs", "idleIntervalMs"] satisfies (keyof CheckpointOptions)[]);
+const knownCheckpoint: ReadonlySet<string> = new Set([
+  "intervalMs",
+  "idleIntervalMs",
+] satisfies (keyof CheckpointOptions)[]);
 
 /** @throws `HF_BAD_OPTIONS` naming the option and what it may be. */
 export function resolveOptions(module: URL | string, options: StartOptions): ResolvedOptions {
   if (typeof options !== "object" || options === null) throw bad("start needs options: { dataDir: … }");
   checkKeys(options, known, "");
   const { dataDir, checkpoint = {} } = options;
-  if (typeof dataDir !== "string" || dataDir === "") throw bad('dataDir must be the path of a directory, such as "./data"');
-  if (typeof checkpoint !== "object" || checkpoint === null) throw bad("checkpoint must be an object such as { intervalMs: 50 }");
+  if (typeof dataDir !== "string" || dataDir === "")
+    throw bad('dataDir must be the path of a directory, such as "./data"');
+  if (typeof checkpoint !== "object" || checkpoint === null)
+    throw bad("checkpoint must be an object such as { intervalMs: 50 }");
   checkKeys(checkpoint, knownCheckpoint, "checkpoint.");
   const directory = resolve(dataDir);
   return {
@@ -105,8 +111,16 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
     },
     generation: {
       pace: {
-        intervalMs: checkpoint.intervalMs === undefined ? undefined : milliseconds(checkpoint.intervalMs, "checkpoint.intervalMs", 1, 60_000),
-        idleIntervalMs: milliseconds(checkpoint.idleIntervalMs ?? epochIdleIntervalMs, "checkpoint.idleIntervalMs", 1, 60_000),
+        intervalMs:
+          checkpoint.intervalMs === undefined
+            ? undefined
+            : milliseconds(checkpoint.intervalMs, "checkpoint.intervalMs", 1, 60_000),
+        idleIntervalMs: milliseconds(
+          checkpoint.idleIntervalMs ?? epochIdleIntervalMs,
+          "checkpoint.idleIntervalMs",
+          1,
+          60_000,
+        ),
       },
       mergeIntervalMs,
     },
@@ -117,7 +131,11 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
 
 /** What says that a data directory is of no use. */
 export function badDataDir(dataDir: string, cause: unknown): HoldfastError {
-  return new HoldfastError("HF_DATA_DIR", `the data directory ${dataDir} cannot be written: make it writable for this user, or choose another`, { cause });
+  return new HoldfastError(
+    "HF_DATA_DIR",
+    `the data directory ${dataDir} cannot be written: make it writable for this user, or choose another`,
+    { cause },
+  );
 }
 
 function usualShards(directory: string): number {
@@ -133,7 +151,8 @@ function moduleUrlOf(module: URL | string): string {
     throw bad(`the application module must be a file: URL, not ${module.protocol}`);
   }
   const given = module instanceof URL ? module.href : module;
-  if (typeof given !== "string" || given === "") throw bad('start needs the URL of the application module: new URL("./app.js", import.meta.url)');
+  if (typeof given !== "string" || given === "")
+    throw bad('start needs the URL of the application module: new URL("./app.js", import.meta.url)');
   if (!given.startsWith("file:")) return pathToFileURL(resolve(given)).href;
   checkFileUrl(given);
   return new URL(given).href;
@@ -150,7 +169,9 @@ function checkFileUrl(url: string): void {
 function checkKeys(given: object, allowed: ReadonlySet<string>, prefix: string): void {
   for (const key of Object.keys(given)) {
     if (allowed.has(key)) continue;
-    throw bad(`there is no option ${prefix}${key}; the options are ${[...allowed].map((name) => prefix + name).join(", ")}`);
+    throw bad(
+      `there is no option ${prefix}${key}; the options are ${[...allowed].map((name) => prefix + name).join(", ")}`,
+    );
   }
 }
 

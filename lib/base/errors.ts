@@ -77,7 +77,14 @@ const causeDepthMax = 5;
 /** Turns anything that was thrown into data. Never throws. */
 export function toWire(thrown: unknown, depth = 0): WireError {
   if (!(thrown instanceof Error)) {
-    return { name: "Error", code: undefined, message: describe(thrown), stack: undefined, address: undefined, cause: undefined };
+    return {
+      name: "Error",
+      code: undefined,
+      message: describe(thrown),
+      stack: undefined,
+      address: undefined,
+      cause: undefined,
+    };
   }
   const { code, address } = thrown as { code?: unknown; address?: unknown };
   return {
@@ -94,7 +101,10 @@ export function toWire(thrown: unknown, depth = 0): WireError {
 export function fromWire(wire: WireError): Error {
   const cause = wire.cause === undefined ? undefined : fromWire(wire.cause);
   const error = wire.code?.startsWith("HF_")
-    ? new HoldfastError(wire.code as ErrorCode, wire.message.slice(wire.code.length + 2), { address: wire.address, cause })
+    ? new HoldfastError(wire.code as ErrorCode, wire.message.slice(wire.code.length + 2), {
+        address: wire.address,
+        cause,
+      })
     : Object.assign(new Error(wire.message, { cause }), { name: wire.name });
   if (wire.code !== undefined && !(error instanceof HoldfastError)) Object.assign(error, { code: wire.code });
   if (wire.stack !== undefined) error.stack = wire.stack;

@@ -31,7 +31,7 @@ export const ringFrameFraction = 4;
 /** Frames one step takes from one ring. */
 export const receivePerStepMax = 512;
 /** Turns one step runs. */
-export const turnsPerStepMax = 1024;
+export const turnsPerStepMax = 128;
 /** Ingress records one step routes. */
 export const ingestPerStepMax = 256;
 /** Rows one step encodes for an open capture. */

@@ -57,7 +57,8 @@ export function writeFlat(record: object, bytes: Uint8Array, at: number): number
     if (end === DECLINED) return DECLINED;
     count++;
   }
-  if (count === 0 || count !== shape.keys.length) return count !== 0 && learn(source) ? writeFlat(record, bytes, at) : DECLINED;
+  if (count === 0 || count !== shape.keys.length)
+    return count !== 0 && learn(source) ? writeFlat(record, bytes, at) : DECLINED;
   bytes[at] = 0x80 | count;
   return end;
 }
@@ -96,7 +97,8 @@ export function learn(record: unknown): boolean {
   return true;
 }
 
-function writeScalar(value: unknown, bytes: Uint8Array, at: number): number {
+/** Writes a scalar as a record's values are; returns the end, or DECLINED. */
+export function writeScalar(value: unknown, bytes: Uint8Array, at: number): number {
   if (typeof value === "number") return writeNumber(value, bytes, at);
   if (typeof value === "string") return writeText(value, bytes, at);
   if (value === true) bytes[at] = 0xc3;

@@ -41,7 +41,8 @@ export function writeMessageHead(
   gatewaySequence: number,
 ): void {
   invariant(targetId.length <= idLengthMax && callerId.length <= idLengthMax, "ids are within their limit");
-  const flags = (callerCode === 0 ? 0 : hasCaller) | (askSession === 0 ? 0 : hasAsk) | (gatewaySequence === 0 ? 0 : fromGateway);
+  const flags =
+    (callerCode === 0 ? 0 : hasCaller) | (askSession === 0 ? 0 : hasAsk) | (gatewaySequence === 0 ? 0 : fromGateway);
   let at = writer.reserve(headBytesMax);
   const bytes = writer.memory;
   bytes[at++] = flags;
@@ -168,5 +169,8 @@ function putWideText(bytes: Uint8Array, at: number, text: string): number {
 }
 
 function damaged(at: number): HoldfastError {
-  return new HoldfastError("HF_STATE_DAMAGED", `damaged message at offset ${at}: restore the data directory from a copy`);
+  return new HoldfastError(
+    "HF_STATE_DAMAGED",
+    `damaged message at offset ${at}: restore the data directory from a copy`,
+  );
 }

@@ -21,7 +21,7 @@ import type { ByteWriter } from "../base/bytes.js";
 import { HoldfastError, isHoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { MiB, payloadBytesMax, payloadDepthMax } from "../base/limits.js";
-import { DECLINED, flatBytesMax, learn, readFlat, writeFlat } from "./flat-codec.js";
+import { DECLINED, flatBytesMax, learn, readFlat, writeFlat, writeScalar } from "./flat-codec.js";
 import { typedArrayKinds } from "./plain-data.js";
 
 invariant(endianness() === "LE", "typed arrays are written as they lie in memory, little-endian");
@@ -77,15 +77,13 @@ export class PayloadCodec {
     return bytes;
   }
 
-  /** Appends the bytes of a value to a writer; small flat records go a short way (flat-codec.ts). Errors as `encode`. */
+  /** Appends the bytes of a value to a writer; scalars and small flat records go a short way (flat-codec.ts). Errors as `encode`. */
   write(value: unknown, writer: ByteWriter): void {
-    if (typeof value === "object" && value !== null) {
-      const at = writer.reserve(flatBytesMax);
-      const end = writeFlat(value, writer.memory, at);
-      writer.truncate(end === DECLINED ? at : end);
-      if (end !== DECLINED) return;
-    }
-    writer.bytes(this.encode(value));
+    const at = writer.reserve(flatBytesMax);
+    const isRecord = typeof value === "object" && value !== null;
+    const end = isRecord ? writeFlat(value, writer.memory, at) : writeScalar(value, writer.memory, at);
+    writer.truncate(end === DECLINED ? at : end);
+    if (end === DECLINED) writer.bytes(this.encode(value));
   }
 
   /** `decode` of the bytes between two offsets. */

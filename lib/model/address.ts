@@ -41,7 +41,10 @@ export type AnyAddress = Address<never, unknown>;
  */
 export function checkId(type: string, id: unknown): asserts id is string {
   if (typeof id !== "string") {
-    throw new HoldfastError("HF_BAD_ID", `the id of a ${type} must be a string, not ${id === null ? "null" : typeof id}`);
+    throw new HoldfastError(
+      "HF_BAD_ID",
+      `the id of a ${type} must be a string, not ${id === null ? "null" : typeof id}`,
+    );
   }
   if (id.length > idLengthMax) {
     throw new HoldfastError(

@@ -27,7 +27,10 @@ export class AppDefinition {
   readonly functions: readonly AnyFunctionDefinition[];
   readonly ingresses: readonly IngressDefinition[];
   /** Every egress of the application by name, with its binding if it has one. */
-  readonly egresses: ReadonlyMap<string, { readonly egress: EgressDefinition<never>; readonly binding: EgressBinding | undefined }>;
+  readonly egresses: ReadonlyMap<
+    string,
+    { readonly egress: EgressDefinition<never>; readonly binding: EgressBinding | undefined }
+  >;
 
   /** @internal Use `defineApp`. */
   constructor(

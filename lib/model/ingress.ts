@@ -10,8 +10,20 @@ export type Router<T> = (record: T, to: RouteTo) => void;
 
 /** What a split reader hands out. `position` is where reading goes on after this item; plain data. */
 export type IngressItem =
-  | { readonly kind: "record"; readonly value: unknown; readonly position: unknown; readonly where: string; readonly bytes: number }
-  | { readonly kind: "bad"; readonly error: Error; readonly text: string; readonly position: unknown; readonly where: string };
+  | {
+      readonly kind: "record";
+      readonly value: unknown;
+      readonly position: unknown;
+      readonly where: string;
+      readonly bytes: number;
+    }
+  | {
+      readonly kind: "bad";
+      readonly error: Error;
+      readonly text: string;
+      readonly position: unknown;
+      readonly where: string;
+    };
 
 /**
  * Reads one split, on a shard's thread. `next` never blocks: what has to be waited for is fetched in the background,

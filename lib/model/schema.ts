@@ -52,5 +52,8 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function asynchronous(what: string): HoldfastError {
-  return new HoldfastError("HF_BAD_SCHEMA", `${what}: the schema is asynchronous; validation runs inside a turn, use a synchronous one`);
+  return new HoldfastError(
+    "HF_BAD_SCHEMA",
+    `${what}: the schema is asynchronous; validation runs inside a turn, use a synchronous one`,
+  );
 }

@@ -42,7 +42,13 @@ export class AsyncTurns {
   }
 
   add(context: TurnContext, message: Message, outcome: PromiseLike<void>, timeoutMs: number): void {
-    const turn: PendingTurn = { context, message, deadline: this.#clock.now() + timeoutMs, over: false, failure: undefined };
+    const turn: PendingTurn = {
+      context,
+      message,
+      deadline: this.#clock.now() + timeoutMs,
+      over: false,
+      failure: undefined,
+    };
     this.#pending.add(turn);
     outcome.then(
       () => this.#settle(turn, undefined),
@@ -75,5 +81,7 @@ export class AsyncTurns {
 
 function timedOut(message: Message): HoldfastError {
   const address = message.target.toString();
-  return new HoldfastError("HF_TURN_TIMEOUT", `${address}: the promise of its turn did not settle in time`, { address });
+  return new HoldfastError("HF_TURN_TIMEOUT", `${address}: the promise of its turn did not settle in time`, {
+    address,
+  });
 }

@@ -40,7 +40,14 @@ export class IngressFeed {
   readonly #port: FeedPort;
   readonly #routed: { entry: FunctionEntry; id: string; payload: unknown; weight: number }[] = [];
 
-  constructor(ingress: IngressDefinition, split: string, position: unknown, moved: boolean, wake: () => void, port: FeedPort) {
+  constructor(
+    ingress: IngressDefinition,
+    split: string,
+    position: unknown,
+    moved: boolean,
+    wake: () => void,
+    port: FeedPort,
+  ) {
     this.#ingress = ingress;
     this.#split = split;
     this.#port = port;
@@ -90,7 +97,10 @@ export class IngressFeed {
     }
     checkId(entry.type, address.id); // an address may be made by hand
     const schema = entry.definition.options.message;
-    const checked = schema === undefined ? message : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${address.id}`);
+    const checked =
+      schema === undefined
+        ? message
+        : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${address.id}`);
     const payload = copyPlain(checked, "message");
     this.#routed.push({ entry, id: address.id, payload, weight: estimateBytes() });
   };
@@ -104,7 +114,11 @@ export class IngressFeed {
         { cause: error },
       );
     }
-    this.#port.reject(this.#ingress.name, { ingress: this.#ingress.name, split: this.#split, where, error: said, text }, error);
+    this.#port.reject(
+      this.#ingress.name,
+      { ingress: this.#ingress.name, split: this.#split, where, error: said, text },
+      error,
+    );
     return "bad";
   }
 }

@@ -47,7 +47,8 @@ export class Mailbox {
     for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
       const instance = this.#resolve(message.entry, message.id, message.keyGroup);
       message.instance = instance;
-      if (instance.state === "ready" && (instance.pending === undefined || instance.pending.length === 0)) return message;
+      if (instance.state === "ready" && (instance.pending === undefined || instance.pending.length === 0))
+        return message;
       instance.pending ??= new Queue();
       instance.pending.push(message);
       if (instance.state === "parked") this.parkedBytes += message.weight;
@@ -73,7 +74,8 @@ export class Mailbox {
   park({ target: { pending }, weight }: Message): void {
     this.parkedBytes += weight;
     if (pending === undefined) return;
-    for (let position = pending.head; position < pending.tail; position++) this.parkedBytes += pending.at(position).weight;
+    for (let position = pending.head; position < pending.tail; position++)
+      this.parkedBytes += pending.at(position).weight;
   }
 
   /** The message has had its effect. */

@@ -52,7 +52,12 @@ export class OutputWriter {
 /** One entry of an epoch's output; payloads are views. */
 export type OutputEntry =
   | { readonly kind: "record"; readonly egressCode: number; readonly sequence: number; readonly payload: Uint8Array }
-  | { readonly kind: "reply" | "failure"; readonly session: number; readonly number: number; readonly payload: Uint8Array };
+  | {
+      readonly kind: "reply" | "failure";
+      readonly session: number;
+      readonly number: number;
+      readonly payload: Uint8Array;
+    };
 
 /** Reads what an `OutputWriter` wrote. */
 export function* readOutput(bytes: Uint8Array): Generator<OutputEntry> {

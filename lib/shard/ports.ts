@@ -129,4 +129,10 @@ export interface ShardPorts {
 
 export type ShardEvent =
   | { readonly kind: "parked"; readonly address: string; readonly error: unknown }
-  | { readonly kind: "rejected"; readonly ingress: string; readonly split: string; readonly where: string; readonly error: unknown };
+  | {
+      readonly kind: "rejected";
+      readonly ingress: string;
+      readonly split: string;
+      readonly where: string;
+      readonly error: unknown;
+    };

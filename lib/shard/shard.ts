@@ -82,12 +82,21 @@ export class Shard implements TurnPort, FeedPort {
     this.#epoch = config.epoch;
     this.registry = new Registry(config.app);
     this.#outboxes = ports.outbound.map((channel) => channel && new Outbox(channel));
-    this.#shardOf = Array.from({ length: config.keyGroups }, (_, group) => shardOfKeyGroup(group, config.keyGroups, config.shards));
+    this.#shardOf = Array.from({ length: config.keyGroups }, (_, group) =>
+      shardOfKeyGroup(group, config.keyGroups, config.shards),
+    );
     this.#heldBack = new Array(config.shards).fill(false);
     this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
     this.#retries = new RetryQueue(ports.clock, config.limits.turnRetryBaseMs);
     const { residentInstancesMax } = config.limits;
-    this.#state = new StateAccess(this.registry, ports.base, this.#codec, config.epoch, residentInstancesMax, restored.overlay);
+    this.#state = new StateAccess(
+      this.registry,
+      ports.base,
+      this.#codec,
+      config.epoch,
+      residentInstancesMax,
+      restored.overlay,
+    );
     this.#mailbox = new Mailbox((entry, id, keyGroup) => this.#state.resolve(entry, id, keyGroup));
     this.#gatewayConsumed = restored.gatewayConsumed;
     this.#gatewayCaptured = restored.gatewayConsumed;
@@ -532,7 +541,23 @@ export class Shard implements TurnPort, FeedPort {
       const sequence = ++this.#localSequence;
       const weight = messageBytesEstimate + payloadWeight;
       this.#mailbox.accept(
-        new Message(entry, id, keyGroup, payload, generation, shard, sequence, hi, lo, callerCode, callerId, 0, 0, weight, false),
+        new Message(
+          entry,
+          id,
+          keyGroup,
+          payload,
+          generation,
+          shard,
+          sequence,
+          hi,
+          lo,
+          callerCode,
+          callerId,
+          0,
+          0,
+          weight,
+          false,
+        ),
       );
       return;
     }

@@ -11,8 +11,8 @@
  *     reached the epoch recovered.
  */
 import { invariant } from "../base/invariant.js";
-import { freezePlain } from "../codec/plain-data.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
+import { freezePlain } from "../codec/plain-data.js";
 import type { BaseReader } from "../store/base.js";
 import { stateKey } from "../store/row-key.js";
 import { ABSENT, Instance, StateCell } from "./instance.js";
@@ -148,7 +148,8 @@ export class StateAccess {
   #read(key: Uint8Array): Uint8Array | undefined {
     this.#freshen();
     if (this.#overlay !== undefined) {
-      if (this.#base.epoch() >= this.#overlayEpoch) this.#overlay = undefined; // S4
+      if (this.#base.epoch() >= this.#overlayEpoch)
+        this.#overlay = undefined; // S4
       else {
         const row = this.#overlay.get(keyText(key));
         if (row !== undefined) return row ?? undefined;

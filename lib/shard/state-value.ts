@@ -9,13 +9,16 @@ const plainKind = 0;
 
 export function writeStateValue(writer: ByteWriter, codec: PayloadCodec, value: unknown): void {
   writer.u8(plainKind);
-  writer.bytes(codec.encode(value));
+  codec.write(value, writer);
 }
 
 /** @throws `HF_FORMAT` for a kind that a later version wrote. */
 export function decodeStateValue(codec: PayloadCodec, bytes: Uint8Array): unknown {
   if (bytes[0] !== plainKind) {
-    throw new HoldfastError("HF_FORMAT", `a state row of kind ${bytes[0]} was written by a newer version of holdfast: upgrade`);
+    throw new HoldfastError(
+      "HF_FORMAT",
+      `a state row of kind ${bytes[0]} was written by a newer version of holdfast: upgrade`,
+    );
   }
   return codec.decode(bytes.subarray(1));
 }

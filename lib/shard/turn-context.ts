@@ -103,7 +103,10 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
         { address: self.toString() },
       );
     }
-    const checked = egress.schema === undefined ? record : validate(egress.schema, record, `record for ${egress.name}`, self.toString());
+    const checked =
+      egress.schema === undefined
+        ? record
+        : validate(egress.schema, record, `record for ${egress.name}`, self.toString());
     this.records.push({ egressCode: code, bytes: this.#port.encode(checked, "record") });
   }
 
@@ -115,9 +118,13 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     }
     const entry = callerCode === 0 ? undefined : this.#port.registry.byCode.get(callerCode);
     if (entry === undefined) {
-      throw new HoldfastError("HF_NO_CALLER", "nobody waits for a reply: the message came from an ingress or from app.send", {
-        address: this.instance.toString(),
-      });
+      throw new HoldfastError(
+        "HF_NO_CALLER",
+        "nobody waits for a reply: the message came from an ingress or from app.send",
+        {
+          address: this.instance.toString(),
+        },
+      );
     }
     this.#stage(entry, callerId, copyPlain(message, "reply"));
   }
@@ -218,9 +225,13 @@ export class ValueCellHandle implements ValueHandle<unknown> {
   set(value: unknown): void {
     if (!this.#context.active) throw turnEnded();
     const { schema } = this.column.spec;
-    const checked = schema === undefined ? value : validate(schema, value, `state ${this.column.name}`, this.#context.instance.toString());
+    const checked =
+      schema === undefined
+        ? value
+        : validate(schema, value, `state ${this.column.name}`, this.#context.instance.toString());
     if (typeof checked === "number" || typeof checked === "string" || typeof checked === "boolean") {
-      if (typeof checked === "string" && checked.length > payloadBytesMax) throw tooLarge(this.#context.instance, this.column);
+      if (typeof checked === "string" && checked.length > payloadBytesMax)
+        throw tooLarge(this.#context.instance, this.column);
       this.staged = checked;
       this.stagedMutable = false;
     } else {
@@ -260,9 +271,14 @@ export class ValueCellHandle implements ValueHandle<unknown> {
 }
 
 function turnEnded(): HoldfastError {
-  return new HoldfastError("HF_TURN_ENDED", "this ctx was used after its turn: await everything that uses ctx before receive returns");
+  return new HoldfastError(
+    "HF_TURN_ENDED",
+    "this ctx was used after its turn: await everything that uses ctx before receive returns",
+  );
 }
 
 function tooLarge(instance: Instance, column: Column): HoldfastError {
-  return new HoldfastError("HF_TOO_LARGE", `state ${column.name} is over ${payloadBytesMax} bytes`, { address: instance.toString() });
+  return new HoldfastError("HF_TOO_LARGE", `state ${column.name} is over ${payloadBytesMax} bytes`, {
+    address: instance.toString(),
+  });
 }

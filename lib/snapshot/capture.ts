@@ -244,7 +244,12 @@ export class Capture implements CapturePort {
     this.#channelMessages++;
   }
 
-  #beginInflight(keyGroup: number, generation: number, sender: number, sequence: number): ReturnType<RowWriter["endKey"]> {
+  #beginInflight(
+    keyGroup: number,
+    generation: number,
+    sender: number,
+    sequence: number,
+  ): ReturnType<RowWriter["endKey"]> {
     const key = this.#rows.beginKey();
     const at = key.reserve(inflightKeyBytes);
     writeInflightKey(key.memory, at, keyGroup, generation, sender, sequence);

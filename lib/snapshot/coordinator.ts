@@ -17,7 +17,7 @@ import type { ShardCounts } from "../shard/ports.js";
 import type { EncodedWatermark, Watermarks } from "./commit-record.js";
 import { type Delta, joinDelta } from "./delta.js";
 import type { EpochLog } from "./epoch-log.js";
-import { Merge } from "./merge.js";
+import type { Merge } from "./merge.js";
 import { Pace, type PaceOptions } from "./pace.js";
 
 /** What main learns of a commit. */
@@ -121,7 +121,10 @@ export class Coordinator {
       return 0;
     }
     if (this.#work(now)) return 0;
-    return Math.min(dueIn, this.merges.some((merge) => merge.pending) ? this.#config.mergeIntervalMs : Number.POSITIVE_INFINITY);
+    return Math.min(
+      dueIn,
+      this.merges.some((merge) => merge.pending) ? this.#config.mergeIntervalMs : Number.POSITIVE_INFINITY,
+    );
   }
 
   /** True when it may be that nobody calls `step` for a while: writes down what is durable. */

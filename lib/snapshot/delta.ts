@@ -78,7 +78,10 @@ export class RowWriter {
 export const deltaBytesMax = 2 ** 32;
 
 /** Visits the places of the rows of a delta in order: where the key is, and where the value's length stands. */
-export function forEachRowPlace(rows: Uint8Array, visit: (keyFrom: number, keyTo: number, valueLengthAt: number) => void): void {
+export function forEachRowPlace(
+  rows: Uint8Array,
+  visit: (keyFrom: number, keyTo: number, valueLengthAt: number) => void,
+): void {
   invariant(rows.length < deltaBytesMax, "a delta is within its limit");
   let at = 0;
   while (at < rows.length) {

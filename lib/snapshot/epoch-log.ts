@@ -32,7 +32,14 @@ export class EpochLog {
   append(epoch: number, deltas: readonly DeltaPayload[], watermarks: Watermarks): void {
     const places: DeltaPlace[] = [];
     for (const { shard, payload } of deltas) this.#appendDelta(epoch, shard, payload, places);
-    const fields = { type: recordType.commit, shard: 0, part: 0, parts: 1, epoch, durable: Math.min(this.durable, epoch - 1) };
+    const fields = {
+      type: recordType.commit,
+      shard: 0,
+      part: 0,
+      parts: 1,
+      epoch,
+      durable: Math.min(this.durable, epoch - 1),
+    };
     this.log.append(fields, encodeCommit(places, watermarks));
   }
 
@@ -49,7 +56,10 @@ export class EpochLog {
   saySynced(): boolean {
     if (this.#saidDurable) return false;
     const { durable } = this;
-    this.log.append({ type: recordType.synced, shard: 0, part: 0, parts: 1, epoch: durable, durable }, new Uint8Array(0));
+    this.log.append(
+      { type: recordType.synced, shard: 0, part: 0, parts: 1, epoch: durable, durable },
+      new Uint8Array(0),
+    );
     this.log.flush();
     this.#saidDurable = true;
     return true;

@@ -26,8 +26,8 @@ import { listSegments } from "../log/segment-name.js";
 import { hashName } from "../partition/hash.js";
 import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { splitKey } from "../shard/ingress-feed.js";
-import { keyText } from "../shard/state-access.js";
 import type { RestoredMessage, RestoredShard } from "../shard/ports.js";
+import { keyText } from "../shard/state-access.js";
 import type { BaseWriter, Row } from "../store/base.js";
 import {
   compareInflight,
@@ -130,7 +130,13 @@ export class Recovery {
       merges = this.#writeLayout(merges, layout, keyGroups, committed);
     }
     const log = this.writeTail(generation, chain, committed, merges, watermarks);
-    const manifest = this.#nextManifest(old, { generation, layout, keyGroups, firstSegment: log.log.firstSegment, committed });
+    const manifest = this.#nextManifest(old, {
+      generation,
+      layout,
+      keyGroups,
+      firstSegment: log.log.firstSegment,
+      committed,
+    });
     writeManifest(disk, dataDir, manifest); // V3
     log.log.recycleOlder();
     this.#ports.keepOnlyLayout(layout);
@@ -153,11 +159,18 @@ export class Recovery {
     const shared = functions.some(({ name }) => known.has(name));
     const named = manifest.application !== "" && application !== "" && manifest.application !== application;
     if (named || (known.size > 0 && !shared)) {
-      const owner = manifest.application === "" ? `functions ${[...known].slice(0, 5).join(", ")}` : `"${manifest.application}"`;
-      throw new HoldfastError("HF_OTHER_APP", `${dataDir} belongs to another application (${owner}): choose another data directory`);
+      const owner =
+        manifest.application === "" ? `functions ${[...known].slice(0, 5).join(", ")}` : `"${manifest.application}"`;
+      throw new HoldfastError(
+        "HF_OTHER_APP",
+        `${dataDir} belongs to another application (${owner}): choose another data directory`,
+      );
     }
     if (manifest.hash !== hashName) {
-      throw new HoldfastError("HF_FORMAT", `${dataDir} uses the hash ${manifest.hash}, this version only has ${hashName}`);
+      throw new HoldfastError(
+        "HF_FORMAT",
+        `${dataDir} uses the hash ${manifest.hash}, this version only has ${hashName}`,
+      );
     }
   }
 
@@ -394,7 +407,8 @@ export class Recovery {
     const outputs: RecoveredOutput[] = [];
     for (const { epoch, deltas } of epochs) {
       if (epoch <= taken) continue;
-      for (const { shard, payload } of deltas) outputs.push({ epoch, shard, output: new Uint8Array(splitDelta(payload).output) });
+      for (const { shard, payload } of deltas)
+        outputs.push({ epoch, shard, output: new Uint8Array(splitDelta(payload).output) });
     }
     return outputs;
   }
@@ -475,7 +489,7 @@ function* withoutState(base: BaseWriter, keyGroups: number): Iterable<StoredRow>
 }
 
 function isState(text: string): boolean {
-  return text.charCodeAt(2) === rowTable.STATE && (text.charCodeAt(0) << 8 | text.charCodeAt(1)) !== metaKeyGroup;
+  return text.charCodeAt(2) === rowTable.STATE && ((text.charCodeAt(0) << 8) | text.charCodeAt(1)) !== metaKeyGroup;
 }
 
 function metaName(key: Uint8Array): string {

@@ -24,12 +24,18 @@ export async function loadApp(moduleUrl: string): Promise<AppDefinition> {
   } catch (error) {
     if (error instanceof HoldfastError) throw error; // thrown by defineApp and its like: it says more than we could
     const said = error instanceof Error ? error.message : String(error);
-    throw new HoldfastError("HF_BAD_MODULE", `the application module ${path} cannot be loaded: ${said}`, { cause: error });
+    throw new HoldfastError("HF_BAD_MODULE", `the application module ${path} cannot be loaded: ${said}`, {
+      cause: error,
+    });
   }
   const app = interop(module.default);
   if (!AppDefinition.is(app)) {
-    const found = module.default === undefined ? "has no default export" : "has a default export that is not an application";
-    throw new HoldfastError("HF_BAD_MODULE", `the application module ${path} ${found}: write "export default defineApp({ … })"`);
+    const found =
+      module.default === undefined ? "has no default export" : "has a default export that is not an application";
+    throw new HoldfastError(
+      "HF_BAD_MODULE",
+      `the application module ${path} ${found}: write "export default defineApp({ … })"`,
+    );
   }
   return app;
 }
@@ -48,7 +54,10 @@ async function registerTypeScript(path: string): Promise<void> {
   if (tsx !== undefined) {
     await registerWith(tsx, path);
   } else if (!(process.features as { readonly typescript?: unknown }).typescript) {
-    throw new HoldfastError("HF_BAD_MODULE", `${path} is TypeScript and this Node does not run it: npm install tsx, or compile it`);
+    throw new HoldfastError(
+      "HF_BAD_MODULE",
+      `${path} is TypeScript and this Node does not run it: npm install tsx, or compile it`,
+    );
   }
   registered = true;
 }
@@ -61,7 +70,11 @@ async function registerWith(tsx: readonly string[], path: string): Promise<void>
     }
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
-    throw new HoldfastError("HF_BAD_MODULE", `${path} is TypeScript, and tsx cannot be loaded: ${said}. npm install tsx@4`, { cause: error });
+    throw new HoldfastError(
+      "HF_BAD_MODULE",
+      `${path} is TypeScript, and tsx cannot be loaded: ${said}. npm install tsx@4`,
+      { cause: error },
+    );
   }
 }
 

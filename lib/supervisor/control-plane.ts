@@ -54,12 +54,16 @@ export class Remote<T extends ControlApi> {
   async call<K extends keyof T & string>(name: K, ...args: Parameters<T[K]>): Promise<Awaited<ReturnType<T[K]>>> {
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_, reject) => {
-      const late = (): void => reject(new HoldfastError("HF_IO", `a thread did not answer "${name}" within ${controlCallTimeoutMs} ms`));
+      const late = (): void =>
+        reject(new HoldfastError("HF_IO", `a thread did not answer "${name}" within ${controlCallTimeoutMs} ms`));
       timer = setTimeout(late, controlCallTimeoutMs);
       timer.unref();
     });
     try {
-      const call = this.#proxy.call(name, Comlink.transfer(args, args.flatMap(transferables) as never)) as Promise<Outcome>;
+      const call = this.#proxy.call(
+        name,
+        Comlink.transfer(args, args.flatMap(transferables) as never),
+      ) as Promise<Outcome>;
       const outcome = await Promise.race([call, this.#ended, timeout]);
       if ("error" in outcome) throw fromWire(outcome.error);
       return outcome.value as Awaited<ReturnType<T[K]>>;
@@ -74,7 +78,11 @@ function transferables(value: unknown): (ArrayBuffer | MessagePort)[] {
   const moving = new Set<ArrayBuffer | MessagePort>();
   const visit = (part: unknown): void => {
     if (part instanceof MessagePort) moving.add(part);
-    else if (part instanceof Uint8Array && part.buffer instanceof ArrayBuffer && part.byteLength === part.buffer.byteLength) {
+    else if (
+      part instanceof Uint8Array &&
+      part.buffer instanceof ArrayBuffer &&
+      part.byteLength === part.buffer.byteLength
+    ) {
       moving.add(part.buffer);
     }
   };

@@ -50,7 +50,9 @@ class ShardThread {
   async start(): Promise<void> {
     const { index } = this.#data;
     const app = await loadApp(this.#data.moduleUrl);
-    this.#base = openBaseReader(this.#data.basePath, { gate: { words: new Int32Array(this.#data.gates), index: shardGate(index) } });
+    this.#base = openBaseReader(this.#data.basePath, {
+      gate: { words: new Int32Array(this.#data.gates), index: shardGate(index) },
+    });
     const shard = this.#build(app, this.#base);
     this.#shard = shard;
     const bell = new Doorbell(this.#control.words, this.#control.parkedIndex(index));
@@ -97,8 +99,15 @@ class ShardThread {
     const inbound = data.inboundRings.map((ring) => ring && new Inbound(new RingConsumer(ring)));
     const outbound = data.outboundRings.map((ring) => ring && new Outbound(new RingProducer(ring)));
     const gateway = new Inbound(new RingConsumer(data.gatewayRing));
-    const capture = new Capture(data, { clock: systemClock, control, inbound, handOver: (delta) => this.#handOver(delta) });
-    const bells = data.shardPorts.map((port, shard) => port && new Doorbell(control.words, control.parkedIndex(shard), port));
+    const capture = new Capture(data, {
+      clock: systemClock,
+      control,
+      inbound,
+      handOver: (delta) => this.#handOver(delta),
+    });
+    const bells = data.shardPorts.map(
+      (port, shard) => port && new Doorbell(control.words, control.parkedIndex(shard), port),
+    );
     const storageBell = new Doorbell(control.words, control.storageParkedIndex, data.storagePort);
     return new Shard(
       { ...data, app },

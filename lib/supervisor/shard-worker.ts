@@ -87,9 +87,13 @@ export class ShardWorker {
   #watch(index: number): Promise<never> {
     const ended = new Promise<never>((_, reject) => {
       this.#worker.once("error", (error) => {
-        const reason = new HoldfastError("HF_WORKER_FAILED", `shard ${index}: ${error instanceof Error ? error.message : String(error)}`, {
-          cause: error,
-        });
+        const reason = new HoldfastError(
+          "HF_WORKER_FAILED",
+          `shard ${index}: ${error instanceof Error ? error.message : String(error)}`,
+          {
+            cause: error,
+          },
+        );
         reject(reason);
         this.#end(reason);
       });

@@ -35,7 +35,11 @@ export interface RecoveryReport {
   readonly restored: readonly Uint8Array[];
   readonly gatewayConsumed: readonly number[];
   readonly outputs: readonly RecoveredOutput[];
-  readonly watermarks: readonly { readonly egressCode: number; readonly epoch: number; readonly position: Uint8Array }[];
+  readonly watermarks: readonly {
+    readonly egressCode: number;
+    readonly epoch: number;
+    readonly position: Uint8Array;
+  }[];
   readonly warnings: readonly string[];
 }
 

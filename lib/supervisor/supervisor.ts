@@ -38,7 +38,14 @@ import { closeGate } from "../store/lmdb-base.js";
 import { Remote } from "./control-plane.js";
 import { ShardWorker } from "./shard-worker.js";
 import type { RecoveryReport, StorageControl } from "./storage-thread.js";
-import { type LogState, type ShardToMain, shardGate, type StorageThreadData, type StorageToMain, storageGate } from "./thread-protocol.js";
+import {
+  type LogState,
+  type ShardToMain,
+  type StorageThreadData,
+  type StorageToMain,
+  shardGate,
+  storageGate,
+} from "./thread-protocol.js";
 import { Watchdog } from "./watchdog.js";
 
 export interface SupervisorConfig {
@@ -250,7 +257,10 @@ export class Supervisor {
     new Int32Array(this.#gates).fill(0, shardGate(0));
     const rings = matrix(shards, () => allocateRing({ capacity: ringBytesDefault, shared: true }) as SharedArrayBuffer);
     const pairs = matrix(shards, () => new MessageChannel());
-    const gatewayRings = Array.from({ length: shards }, () => allocateRing({ capacity: ringBytesDefault, shared: true }) as SharedArrayBuffer);
+    const gatewayRings = Array.from(
+      { length: shards },
+      () => allocateRing({ capacity: ringBytesDefault, shared: true }) as SharedArrayBuffer,
+    );
     const storageChannels = Array.from({ length: shards }, () => new MessageChannel());
     const workers = Array.from({ length: shards }, (_, index) => {
       const shardPorts = pairs.map((_, other) => portBetween(pairs, index, other));
@@ -288,7 +298,9 @@ export class Supervisor {
       );
     });
     const bells = workers.map((worker, index) => new Doorbell(control.words, control.parkedIndex(index), worker.port));
-    const watchdog = new Watchdog(control, this.#config.watchdogTimeoutMs, (shard, reason) => workers[shard].giveUp(reason));
+    const watchdog = new Watchdog(control, this.#config.watchdogTimeoutMs, (shard, reason) =>
+      workers[shard].giveUp(reason),
+    );
     this.#generation = { control, workers, bells, watchdog };
     const shardPorts = storageChannels.map(({ port1 }) => port1);
     await storage.call("begin", { control: memory, shards, shardPorts } as never, this.#config.generation);
@@ -339,7 +351,9 @@ export class Supervisor {
       }
       try {
         await this.#endGeneration();
-        await new Promise((resolve) => setTimeout(resolve, Math.min(restartBackoffMaxMs, restartBackoffBaseMs * 2 ** (attempt - 1))));
+        await new Promise((resolve) =>
+          setTimeout(resolve, Math.min(restartBackoffMaxMs, restartBackoffBaseMs * 2 ** (attempt - 1))),
+        );
         if ((this.#state as State) !== "restarting") return;
         await this.#bringUp();
         this.#state = "running";
@@ -380,7 +394,9 @@ export class Supervisor {
     this.#generation = undefined;
     generation?.watchdog.stop();
     const stopping = this.#state === "stopping";
-    await Promise.allSettled((generation?.workers ?? []).map((worker) => (stopping ? worker.close() : worker.terminate())));
+    await Promise.allSettled(
+      (generation?.workers ?? []).map((worker) => (stopping ? worker.close() : worker.terminate())),
+    );
     await this.#storage?.call("close").catch(() => {}); // a storage thread that died has nothing to close
     this.#storage = undefined;
     const worker = this.#storageWorker;
@@ -411,7 +427,11 @@ function matrix<T>(size: number, make: () => T): T[][] {
 }
 
 /** One channel per pair of shards: the lower index has port1. */
-function portBetween(pairs: readonly (readonly MessageChannel[])[], index: number, other: number): MessagePort | undefined {
+function portBetween(
+  pairs: readonly (readonly MessageChannel[])[],
+  index: number,
+  other: number,
+): MessagePort | undefined {
   if (index === other) return undefined;
   const { port1, port2 } = pairs[Math.min(index, other)][Math.max(index, other)];
   return index < other ? port1 : port2;

@@ -54,7 +54,13 @@ export type ToStorage = 0 | { readonly kind: "delta"; readonly delta: Delta };
 export type ShardToMain =
   | { readonly kind: "room" }
   | { readonly kind: "parked"; readonly address: string; readonly error: WireError }
-  | { readonly kind: "rejected"; readonly ingress: string; readonly split: string; readonly where: string; readonly error: WireError }
+  | {
+      readonly kind: "rejected";
+      readonly ingress: string;
+      readonly split: string;
+      readonly where: string;
+      readonly error: WireError;
+    }
   | { readonly kind: "failed"; readonly error: WireError };
 
 /** How the log is: `full` when the disk has no space for it to grow, `long` when it waits for an egress or a merge. */

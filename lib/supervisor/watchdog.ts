@@ -43,7 +43,10 @@ export class Watchdog {
         const waited = this.#timeoutMs < 1_000 ? `${this.#timeoutMs} ms` : `${Math.round(this.#timeoutMs / 1_000)} s`;
         this.#stuck(
           shard,
-          new HoldfastError("HF_WORKER_FAILED", `shard ${shard}: a turn has not returned for ${waited}; its thread is replaced. Give long work to another thread, or make it asynchronous`),
+          new HoldfastError(
+            "HF_WORKER_FAILED",
+            `shard ${shard}: a turn has not returned for ${waited}; its thread is replaced. Give long work to another thread, or make it asynchronous`,
+          ),
         );
       }
     }
