@@ -314,7 +314,7 @@ export class Application {
     );
     this.#gateway.refuse(state === "full" ? full : undefined);
     if (state === "long") this.#delivery.forgetUnread();
-    const long = `the log of ${dataDir} is at its limit: everything waits until sinks and readers of app.egress have taken more`;
+    const long = `the log of ${dataDir} is at its limit: records that no reader of app.egress had asked for were dropped; everything waits until sinks have taken more`;
     this.#emit("warning", { message: { fine: "the log can grow again", long, full: full.message }[state] });
   }
 

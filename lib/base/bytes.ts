@@ -296,6 +296,6 @@ export class ByteReader {
 
   #damaged(what: string): never {
     const where = `at offset ${this.#position} of ${this.#end}`;
-    throw new HoldfastError(this.#code, `damaged bytes: ${what} ${where}; restore the data from a savepoint`);
+    throw new HoldfastError(this.#code, `damaged bytes: ${what} ${where}; restore the data directory from a copy`);
   }
 }

@@ -236,7 +236,7 @@ class RunCommand {
 
   #explainLeft({ parked, orphans, rejected }: RunStatus): void {
     const where = `wait in ${this.#options.data}`;
-    if (rejected > 0) this.#say(`${countOf(rejected)} bad records are in the reject files`);
+    if (rejected > 0) this.#say(`bad records, now in the reject files: ${countOf(rejected)}`);
     if (parked > 0)
       this.#say(
         `${countOf(parked)} addresses are parked, their messages ${where}: correct the function and start again`,
@@ -343,7 +343,9 @@ function parseShards(text: string): number {
 
 function isConfiguration(error: unknown): boolean {
   const { code } = toWire(error);
-  return code !== undefined && (code.startsWith("HF_BAD_") || configurationCodes.includes(code));
+  return (
+    code !== undefined && code !== "HF_BAD_RECORD" && (code.startsWith("HF_BAD_") || configurationCodes.includes(code))
+  );
 }
 
 /** Code and message, then the messages of the causes; stacks with HOLDFAST_DEBUG=1. */

@@ -109,7 +109,7 @@ export class PayloadCodec {
       if (isHoldfastError(cause)) throw cause;
       throw new HoldfastError(
         "HF_STATE_DAMAGED",
-        `a payload of ${bytes.length} bytes cannot be decoded; restore the data from a savepoint`,
+        `a payload of ${bytes.length} bytes cannot be decoded; restore the data directory from a copy`,
         { cause },
       );
     }

@@ -55,5 +55,8 @@ function writeUnits(writer: ByteWriter, text: string): number {
 function readUnits(reader: ByteReader, flag: number, length: number): string {
   if (flag === narrow) return reader.latin1(length);
   if (flag === wide) return reader.utf16(length);
-  throw new HoldfastError("HF_STATE_DAMAGED", `damaged bytes: text flag ${flag}; restore them from a savepoint`);
+  throw new HoldfastError(
+    "HF_STATE_DAMAGED",
+    `damaged bytes: text flag ${flag}; restore the data directory from a copy`,
+  );
 }

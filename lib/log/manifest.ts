@@ -190,8 +190,5 @@ function sha256(text: string): string {
 }
 
 function damaged(path: string, what: string): HoldfastError {
-  return new HoldfastError(
-    "HF_STATE_DAMAGED",
-    `${path} ${what}; restore the data directory from a savepoint or backup`,
-  );
+  return new HoldfastError("HF_STATE_DAMAGED", `${path} ${what}; restore the data directory from a copy`);
 }

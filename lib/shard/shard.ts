@@ -13,7 +13,7 @@
  * H7. Effects since the last capture are visible to the coordinator as `dirty`.
  */
 import { ByteWriter } from "../base/bytes.js";
-import { HoldfastError, toWire } from "../base/errors.js";
+import { type ErrorCode, HoldfastError, isHoldfastError, toWire } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { ingestPerStepMax, messageBytesEstimate, receivePerStepMax, turnsPerStepMax } from "../base/limits.js";
 import { isLater, stopTurns } from "../channel/control-words.js";
@@ -153,7 +153,7 @@ export class Shard implements TurnPort, FeedPort {
    */
   mayWork(): boolean {
     const { control, gateway } = this.#ports;
-    this.#press();
+    this.press();
     this.#state.releaseView();
     if (isLater(control.want, this.#epoch) && !this.#ports.capture.open) return true;
     if (this.#framesWait()) return true;
@@ -610,6 +610,7 @@ export class Shard implements TurnPort, FeedPort {
   /** A turn threw: nothing of it applies. It is tried again, or its address is parked with its messages. */
   #fail(context: TurnContext, message: Message, error: unknown): void {
     context.end();
+    if (isHoldfastError(error) && notTheFunctions.has(error.code)) throw error;
     message.attempts++;
     this.#mailbox.hold(message);
     if (message.attempts < this.#config.limits.turnAttemptsMax) {
@@ -668,7 +669,7 @@ export class Shard implements TurnPort, FeedPort {
   }
 
   /** Somebody outside waits for what was done here: asks for a commit, once per epoch. */
-  #press(): void {
+  press(): void {
     if (this.#pressed || !this.#dirty) return;
     if (this.#gatewayConsumed === this.#gatewayCaptured && this.#output.empty) return;
     this.#pressed = true;
@@ -676,6 +677,14 @@ export class Shard implements TurnPort, FeedPort {
     this.#ports.wakeStorage();
   }
 }
+
+/** Failures that a turn only met: they are the engine's, and end the shard. */
+const notTheFunctions: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "HF_STATE_DAMAGED",
+  "HF_FORMAT",
+  "HF_INVARIANT",
+  "HF_IO",
+]);
 
 function overload(bytes: number): HoldfastError {
   return new HoldfastError(

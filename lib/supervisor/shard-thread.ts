@@ -66,7 +66,10 @@ class ShardThread {
         },
         dueIn: () => shard.dueIn(),
         beat: () => control.beat(index),
-        sleeps: (asleep) => control.setIdle(index, asleep),
+        rests: (resting) => {
+          control.setIdle(index, resting);
+          if (resting) shard.press();
+        },
       },
       bell,
       (error) => this.#fail(error),

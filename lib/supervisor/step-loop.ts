@@ -18,8 +18,8 @@ export interface Stepped {
   dueIn(): number | undefined;
   /** The loop is alive. */
   beat(): void;
-  /** It falls asleep, or wakes up. */
-  sleeps(asleep: boolean): void;
+  /** It finds nothing to do, or works again. */
+  rests(resting: boolean): void;
 }
 
 export class StepLoop {
@@ -28,6 +28,9 @@ export class StepLoop {
   readonly #failed: (error: unknown) => void;
   #scheduled = false;
   #asleep = false;
+  #resting = false;
+  /** Steps without work since the last one with. */
+  #idleSteps = 0;
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
   readonly #run = (): void => this.#turn();
@@ -66,18 +69,19 @@ export class StepLoop {
   /** True when there may be more work. */
   #stepUntilYield(): boolean {
     const until = performance.now() + yieldEveryMs;
-    let idle = 0;
+    let idle = this.#idleSteps;
     do {
       idle = this.#stepped.step() > 0 ? 0 : idle + 1;
+      if (idle > 0 !== this.#resting) this.#rest(idle > 0);
     } while (idle < idleStepsMax && performance.now() < until);
     this.#stepped.beat();
-    return idle === 0;
+    this.#idleSteps = idle < idleStepsMax ? idle : 0;
+    return idle < idleStepsMax;
   }
 
   #park(): void {
     this.#bell.park(); // P1
     this.#asleep = true;
-    this.#stepped.sleeps(true);
     if (this.#stepped.mayWork()) {
       this.wake();
       return;
@@ -91,6 +95,10 @@ export class StepLoop {
     this.#asleep = false;
     clearTimeout(this.#timer);
     this.#bell.unpark();
-    this.#stepped.sleeps(false);
+  }
+
+  #rest(resting: boolean): void {
+    this.#resting = resting;
+    this.#stepped.rests(resting);
   }
 }
