@@ -153,7 +153,12 @@ export class Application {
 
   /** @internal */
   async open(): Promise<void> {
-    await this.#supervisor.start();
+    try {
+      await this.#supervisor.start();
+    } catch (error) {
+      await this.#delivery.close().catch(() => {}); // why the start failed is what to report
+      throw error;
+    }
     setImmediate(() => {
       // after who called `start` could listen
       const early = this.#early ?? [];

@@ -166,6 +166,10 @@ export class ControlWords {
     Atomics.store(this.words, this.#tail(epoch, from, to), count | 0);
   }
 
+  /** Shard `shard` sleeps. Set by it, cleared by whoever wakes it. */
+  parked(shard: number): boolean {
+    return Atomics.load(this.words, this.parkedIndex(shard)) === 1;
+  }
   /** Index of the parked word of a shard, for its doorbells. */
   parkedIndex(shard: number): number {
     return this.#line(shard) + parkedWord;

@@ -35,7 +35,7 @@ export class Watchdog {
     const now = performance.now();
     for (const [shard, seen] of this.#seen.entries()) {
       const beat = this.#control.heartbeat(shard);
-      if (beat !== seen.beat || this.#control.idle(shard)) {
+      if (beat !== seen.beat || this.#control.parked(shard)) {
         seen.beat = beat;
         seen.at = now;
       } else if (now - seen.at > this.#timeoutMs) {
