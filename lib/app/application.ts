@@ -71,7 +71,6 @@ interface Waiter {
 export class Application {
   /** Settles when the application has ended: resolves after `stop`, rejects with the cause when it failed. */
   readonly stopped: Promise<void>;
-  readonly #app: AppDefinition;
   readonly #options: ResolvedOptions;
   readonly #events = new EventEmitter<ApplicationEvents>();
   /** Events from before anybody could listen. */
@@ -92,7 +91,6 @@ export class Application {
 
   /** @internal Use `start`. */
   constructor(app: AppDefinition, options: ResolvedOptions, splits: readonly { ingress: string; split: string }[]) {
-    this.#app = app;
     this.#options = options;
     this.stopped = new Promise((resolve, reject) => {
       this.#ended = { resolve, reject };
@@ -397,11 +395,6 @@ export class Application {
     this.#waiters = [];
     if (failure === undefined) this.#ended.resolve();
     else this.#ended.reject(failure);
-  }
-
-  /** @internal The application definition that runs. */
-  get definition(): AppDefinition {
-    return this.#app;
   }
 }
 

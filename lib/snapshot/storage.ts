@@ -105,7 +105,6 @@ export class Storage {
   end(): number {
     const coordinator = this.#coordinator;
     coordinator?.close();
-    coordinator?.rest();
     this.#recovered?.log.log.close();
     this.#coordinator = undefined;
     return coordinator?.committed ?? 0;
