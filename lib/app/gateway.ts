@@ -249,19 +249,9 @@ export class Gateway {
     const lo = childLo(hashId(`gateway ${this.#sessionNumber} ${shard}`), sequence);
     const writer = this.#writer;
     writer.reset();
-    const askSession = askNumber === 0 ? 0 : this.#sessionNumber;
-    writeMessageHead(
-      writer,
-      entry.code,
-      id,
-      childHi(this.#sessionNumber, lo, sequence),
-      lo,
-      0,
-      "",
-      askSession,
-      askNumber,
-      sequence,
-    );
+    const hi = childHi(this.#sessionNumber, lo, sequence);
+    const ask = askNumber === 0 ? undefined : { session: this.#sessionNumber, number: askNumber };
+    writeMessageHead(writer, entry.code, id, hi, lo, undefined, ask, sequence);
     writer.bytes(payload);
     this.#session.add(shard, writer.take(), accepted);
     this.#scheduleFlush();

@@ -64,7 +64,7 @@ export const logBytesMax = 1024 * MiB;
 /** Rows of one merge slice (one LMDB transaction). */
 export const mergeSliceRowsMax = 500;
 /** Time between two merges of a base. */
-export const mergeIntervalMs = 2_000;
+export const mergeIntervalMs = 4_000;
 /** Committed bytes not yet merged that start a merge early. */
 export const mergeBytesMax = 64 * MiB;
 /** Address space of one base; no disk is used in advance. */

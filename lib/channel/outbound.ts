@@ -35,7 +35,8 @@ export class Outbound {
   sent = 0;
 
   readonly #producer: RingProducer;
-  readonly #bodyBytesMax: number;
+  /** Longest message that enters as one frame, so that a refusal leaves nothing of it in the ring. */
+  readonly frameBytesMax: number;
   /** Bytes of the message under way that are in the ring; 0 between messages. */
   #entered = 0;
   /** Length of the message under way. */
@@ -43,8 +44,8 @@ export class Outbound {
 
   constructor(producer: RingProducer) {
     this.#producer = producer;
-    this.#bodyBytesMax = producer.recordBytesMax - frameHeaderBytes;
-    invariant(this.#bodyBytesMax >= 8, "a frame carries at least eight bytes");
+    this.frameBytesMax = producer.recordBytesMax - frameHeaderBytes;
+    invariant(this.frameBytesMax >= 8, "a frame carries at least eight bytes");
   }
 
   /**
@@ -52,7 +53,7 @@ export class Outbound {
    * room for all of it: offer the same message again later, with the epoch of then, and no other before it.
    */
   offer(body: Uint8Array, length: number, epoch: number): boolean {
-    if (length > this.#bodyBytesMax) return this.offerFragments(body, length, epoch);
+    if (length > this.frameBytesMax) return this.offerFragments(body, length, epoch);
     invariant(this.#entered === 0, "no other message is under way"); // O1
     if (!this.offerFrame(frameWhole, epoch, body, 0, length)) return false;
     this.sent++;
@@ -69,9 +70,9 @@ export class Outbound {
     invariant(length <= messageBytesMax, "a message is within the limit");
     invariant(this.#entered === 0 || length === this.#length, "the message under way is offered again"); // O3
     this.#length = length;
-    while (length - this.#entered > this.#bodyBytesMax) {
-      if (!this.offerFrame(frameFragment, epoch, body, this.#entered, this.#bodyBytesMax)) return false;
-      this.#entered += this.#bodyBytesMax;
+    while (length - this.#entered > this.frameBytesMax) {
+      if (!this.offerFrame(frameFragment, epoch, body, this.#entered, this.frameBytesMax)) return false;
+      this.#entered += this.frameBytesMax;
     }
     if (!this.offerFrame(frameLastFragment, epoch, body, this.#entered, length - this.#entered)) return false; // O2
     this.#entered = 0;

@@ -2,65 +2,67 @@
  * The short way for small flat records, which is what most messages are: the same MessagePack bytes as the library
  * makes, written and read without it. Anything else is declined, and goes the long way.
  *
- * Flat: a plain object with 1 to 15 properties, keys of 1 to 31 ASCII characters, values that are null, booleans,
- * numbers other than -0, or ASCII strings of at most 255 characters.
+ * Flat: a plain object with a shape (shape.ts), whose values are null, booleans, numbers other than -0, or ASCII strings
+ * of at most 255 characters.
  *
  * Owner: one thread.
  * F1. What is written is a prefix of memory that the caller has reserved: `flatBytesMax` bytes are enough.
  * F2. What is read is checked to end exactly at the end of the input; whatever does not fit is declined, so damage is
  *     found by the long way.
- * F3. A shape is a list of keys, learned from what went the long way; records of a known shape are made by one literal,
- *     so that they share a hidden class.
+ * F3. Which shape bytes may have is guessed from what came before; a wrong guess goes the long way.
  */
 import { readAscii } from "./ascii-strings.js";
+import { type Shape, Shapes } from "./shape.js";
 
 /** Room that a flat record needs at most. */
 export const flatBytesMax = 1 + 15 * (1 + 31 + 2 + 255);
 /** What the functions return to decline. */
 export const DECLINED = -1;
 
-const propertiesMax = 15;
 const textMax = 255;
-const keyMax = 31;
-const shapesMax = 256;
-
-interface Shape {
-  readonly keys: readonly string[];
-  /** Per key: its head and its bytes. */
-  readonly keyBytes: readonly Uint8Array[];
-  readonly make: (values: readonly unknown[]) => object;
-}
-
-const noShape: Shape = { keys: [], keyBytes: [], make: () => ({}) };
-/** Guesses by the first key, for writing; by count and first key, for reading. */
-const writeGuesses: Shape[] = new Array(64).fill(noShape);
-const readGuesses: Shape[] = new Array(256).fill(noShape);
-let shapeCount = 0;
 
 const float = new Float64Array(1);
 const floatBytes = new Uint8Array(float.buffer);
-const values: unknown[] = new Array(propertiesMax).fill(undefined);
+const values: unknown[] = new Array(15).fill(undefined);
+/** Where the next value is read, DECLINED once one was no scalar, and where the record ends. */
+const cursor = { at: 0, end: 0 };
+
+/** The shapes that this thread knows. */
+export const shapes = new Shapes(writeScalar, (bytes) => {
+  const { at } = cursor;
+  if (at === DECLINED) return undefined;
+  cursor.at = at < cursor.end ? readScalar(bytes, at, cursor.end, 0) : DECLINED;
+  return values[0];
+});
+/** The shape seen last, by count and first key, for reading. */
+const readGuesses: (Shape | undefined)[] = new Array(256).fill(undefined);
 
 /** Writes a record at `at`; returns the end, or DECLINED with garbage behind `at`. */
 export function writeFlat(record: object, bytes: Uint8Array, at: number): number {
-  if (record.constructor !== Object) return DECLINED;
+  const shape = shapeOf(record);
+  if (shape === undefined) return DECLINED;
   const source = record as Record<string, unknown>;
+  const { keys, keyBytes } = shape;
+  bytes[at] = 0x80 | keys.length;
   let end = at + 1;
-  let count = 0;
-  let shape = noShape;
-  for (const key in source) {
-    if (count === 0) shape = writeGuesses[writeSlot(key)];
-    if (shape.keys[count] !== key) return learn(source) ? writeFlat(record, bytes, at) : DECLINED;
-    const keyBytes = shape.keyBytes[count];
-    for (let i = 0; i < keyBytes.length; i++) bytes[end + i] = keyBytes[i];
-    end = writeScalar(source[key], bytes, end + keyBytes.length);
+  for (let property = 0; property < keys.length; property++) {
+    const head = keyBytes[property];
+    for (let i = 0; i < head.length; i++) bytes[end + i] = head[i];
+    end = writeScalar(source[keys[property]], bytes, end + head.length);
     if (end === DECLINED) return DECLINED;
-    count++;
   }
-  if (count === 0 || count !== shape.keys.length)
-    return count !== 0 && learn(source) ? writeFlat(record, bytes, at) : DECLINED;
-  bytes[at] = 0x80 | count;
   return end;
+}
+
+/** The shape of a value, learned if need be; undefined when it is no record with a shape. */
+export function shapeOf(value: unknown): Shape | undefined {
+  if (typeof value !== "object" || value === null || value.constructor !== Object) return undefined;
+  return shapes.of(value) ?? shapes.withKeys(Object.keys(value));
+}
+
+/** A shape with the keys of a record, even when no more are learned. */
+export function shapeLike(record: object): Shape {
+  return shapeOf(record) ?? shapes.alone(Object.keys(record));
 }
 
 /** Reads the record between `at` and `end`; undefined to decline. */
@@ -69,7 +71,7 @@ export function readFlat(bytes: Uint8Array, at: number, end: number): object | u
   if (head < 0x81 || head > 0x8f || end - at < 4) return undefined;
   const count = head & 0x0f;
   const shape = readGuesses[readSlot(count, bytes[at + 1], bytes[at + 2])];
-  if (shape.keys.length !== count) return undefined;
+  if (shape === undefined || shape.keys.length !== count) return undefined;
   let next = at + 1;
   for (let property = 0; property < count; property++) {
     const keyBytes = shape.keyBytes[property];
@@ -81,20 +83,19 @@ export function readFlat(bytes: Uint8Array, at: number, end: number): object | u
 }
 
 /** F3: remembers the shape of a record that went the long way, if it is one for the short way. */
-export function learn(record: unknown): boolean {
-  if (typeof record !== "object" || record === null || record.constructor !== Object) return false;
-  const keys = Object.keys(record);
-  if (keys.length === 0 || keys.length > propertiesMax) return false;
-  for (const key of keys) if (!isShortKey(key)) return false;
-  const known = writeGuesses[writeSlot(keys[0])];
-  if (sameKeys(known.keys, keys)) return false; // it was declined for its values
-  if (shapeCount >= shapesMax) return false; // more shapes than guesses are of use: the long way is faster than learning
-  shapeCount++;
-  const keyBytes = keys.map((key) => Uint8Array.of(0xa0 | key.length, ...Buffer.from(key, "latin1")));
-  const shape = { keys, keyBytes, make: maker(keys) };
-  writeGuesses[writeSlot(keys[0])] = shape;
-  readGuesses[readSlot(keys.length, keyBytes[0][0], keyBytes[0][1])] = shape;
-  return true;
+export function learn(record: unknown): void {
+  const shape = shapeOf(record);
+  if (shape === undefined) return;
+  const [first] = shape.keyBytes;
+  readGuesses[readSlot(shape.keys.length, first[0], first[1])] = shape;
+}
+
+/** Reads the values of a record of a shape, which take all bytes between `at` and `end`; undefined when they do not. */
+export function readValues(shape: Shape, bytes: Uint8Array, at: number, end: number): object | undefined {
+  cursor.at = at;
+  cursor.end = end;
+  const record = shape.readValues(bytes);
+  return cursor.at === end ? record : undefined;
 }
 
 /** Writes a scalar as a record's values are; returns the end, or DECLINED. */
@@ -219,30 +220,6 @@ function int32(bytes: Uint8Array, at: number): number {
   return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
 }
 
-function writeSlot(firstKey: string): number {
-  return firstKey.length === 0 ? 0 : (firstKey.charCodeAt(0) + firstKey.length * 7) & 63;
-}
-
 function readSlot(count: number, keyHead: number, keyFirst: number): number {
   return (count * 37 + keyHead * 7 + keyFirst) & 255;
-}
-
-function isShortKey(key: string): boolean {
-  if (key.length === 0 || key.length > keyMax || key === "__proto__") return false;
-  for (let i = 0; i < key.length; i++) if (key.charCodeAt(i) > 0x7f) return false;
-  return true;
-}
-
-function sameKeys(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((key, i) => key === b[i]);
-}
-
-/** Makes records with these keys by a literal, or, where code from strings is forbidden, key by key. */
-function maker(keys: readonly string[]): Shape["make"] {
-  try {
-    const parts = keys.map((key, i) => `${JSON.stringify(key)}: v[${i}]`);
-    return new Function("v", `return { ${parts.join(", ")} };`) as Shape["make"];
-  } catch {
-    return (given) => Object.fromEntries(keys.map((key, i) => [key, given[i]]));
-  }
 }

@@ -5,44 +5,48 @@
  *     [gateway sequence f64] [ask session u32, ask number f64] [caller type code u32, caller id text]
  *     target id text · payload to the end
  *
- * Sender, sequence and generation are not among them: a ring's frames are counted, a row's key says them. A text is
- * what `writeText` writes. Both directions work on the bytes with a position in a local variable: this is done for
- * every message that leaves its shard, and calls per field cost more than the fields.
+ * Sender, sequence and generation are not among them: a ring's frames are counted, a row's key says them.
  */
 import type { ByteWriter } from "../base/bytes.js";
-import { HoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { idLengthMax } from "../base/limits.js";
-import { readAscii } from "./ascii-strings.js";
+import { damaged, FieldReader, putF64, putText, putU32 } from "./fields.js";
 import type { PayloadCodec } from "./payload-codec.js";
 
 const hasCaller = 1;
 const hasAsk = 2;
 const fromGateway = 4;
 const knownFlags = hasCaller | hasAsk | fromGateway;
-const narrow = 0;
-const wide = 1;
 const headBytesMax = 1 + 4 + 8 + 8 + 12 + 4 + 2 * (3 + 2 * idLengthMax);
 
-const float = new Float64Array(1);
-const floatBytes = new Uint8Array(float.buffer);
+/** An end of a message: the frozen code of the function type, which this application may not know, and the id. */
+export interface Peer {
+  readonly code: number;
+  readonly id: string;
+}
 
-/** Writes everything before the payload. Codes and sessions are 0, ids "", where the message has none. */
+/** The `app.ask` that waits for a reply. */
+export interface Ask {
+  readonly session: number;
+  readonly number: number;
+}
+
+/** Writes everything before the payload. `gatewaySequence` is 0 for messages that do not come from there. */
 export function writeMessageHead(
   writer: ByteWriter,
   targetCode: number,
   targetId: string,
   idHi: number,
   idLo: number,
-  callerCode: number,
-  callerId: string,
-  askSession: number,
-  askNumber: number,
+  caller: Peer | undefined,
+  ask: Ask | undefined,
   gatewaySequence: number,
 ): void {
-  invariant(targetId.length <= idLengthMax && callerId.length <= idLengthMax, "ids are within their limit");
+  invariant(targetId.length <= idLengthMax, "ids are within their limit");
   const flags =
-    (callerCode === 0 ? 0 : hasCaller) | (askSession === 0 ? 0 : hasAsk) | (gatewaySequence === 0 ? 0 : fromGateway);
+    (caller === undefined ? 0 : hasCaller) |
+    (ask === undefined ? 0 : hasAsk) |
+    (gatewaySequence === 0 ? 0 : fromGateway);
   let at = writer.reserve(headBytesMax);
   const bytes = writer.memory;
   bytes[at++] = flags;
@@ -50,8 +54,8 @@ export function writeMessageHead(
   at = putU32(bytes, at, idHi);
   at = putU32(bytes, at, idLo);
   if (gatewaySequence !== 0) at = putF64(bytes, at, gatewaySequence);
-  if (askSession !== 0) at = putF64(bytes, putU32(bytes, at, askSession), askNumber);
-  if (callerCode !== 0) at = putText(bytes, putU32(bytes, at, callerCode), callerId);
+  if (ask !== undefined) at = putF64(bytes, putU32(bytes, at, ask.session), ask.number);
+  if (caller !== undefined) at = putText(bytes, putU32(bytes, at, caller.code), caller.id);
   writer.truncate(putText(bytes, at, targetId));
 }
 
@@ -61,18 +65,12 @@ export class MessageReader {
   targetId = "";
   idHi = 0;
   idLo = 0;
-  /** 0 when there is no caller. */
-  callerCode = 0;
-  callerId = "";
-  /** 0 when nobody asks. */
-  askSession = 0;
-  askNumber = 0;
+  caller: Peer | undefined = undefined;
+  ask: Ask | undefined = undefined;
   /** 0 for messages that do not come from the gateway. */
   gatewaySequence = 0;
   readonly #codec: PayloadCodec;
-  #bytes: Uint8Array = new Uint8Array(0);
-  #at = 0;
-  #end = 0;
+  readonly #fields = new FieldReader();
 
   constructor(codec: PayloadCodec) {
     this.#codec = codec;
@@ -80,97 +78,22 @@ export class MessageReader {
 
   /** Reads everything before the payload. @throws `HF_STATE_DAMAGED` when the bytes are no message. */
   read(bytes: Uint8Array, offset: number, length: number): void {
-    this.#bytes = bytes;
-    this.#at = offset;
-    this.#end = offset + length;
-    const flags = bytes[this.#at++];
-    this.targetCode = this.#u32();
-    this.idHi = this.#u32() | 0;
-    this.idLo = this.#u32() | 0;
-    this.gatewaySequence = (flags & fromGateway) === 0 ? 0 : this.#f64();
-    this.askSession = (flags & hasAsk) === 0 ? 0 : this.#u32();
-    this.askNumber = (flags & hasAsk) === 0 ? 0 : this.#f64();
-    this.callerCode = (flags & hasCaller) === 0 ? 0 : this.#u32();
-    this.callerId = (flags & hasCaller) === 0 ? "" : this.#text();
-    this.targetId = this.#text();
-    if ((flags & ~knownFlags) !== 0 || this.#end > bytes.length || this.#at > this.#end) throw damaged(offset);
+    const fields = this.#fields;
+    fields.reset(bytes, offset, length);
+    const flags = fields.u8();
+    this.targetCode = fields.u32();
+    this.idHi = fields.i32();
+    this.idLo = fields.i32();
+    this.gatewaySequence = (flags & fromGateway) === 0 ? 0 : fields.f64();
+    this.ask = (flags & hasAsk) === 0 ? undefined : { session: fields.u32(), number: fields.f64() };
+    this.caller = (flags & hasCaller) === 0 ? undefined : { code: fields.u32(), id: fields.text() };
+    this.targetId = fields.text();
+    if ((flags & ~knownFlags) !== 0) throw damaged(offset);
+    fields.check();
   }
 
   /** Decodes the payload of the message read last. The result never aliases the bytes. */
   payload(): unknown {
-    return this.#codec.read(this.#bytes, this.#at, this.#end);
+    return this.#codec.read(this.#fields.bytes, this.#fields.at, this.#fields.end);
   }
-
-  #u32(): number {
-    const bytes = this.#bytes;
-    const at = this.#at;
-    this.#at = at + 4;
-    return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
-  }
-
-  #f64(): number {
-    for (let i = 0; i < 8; i++) floatBytes[i] = this.#bytes[this.#at + i];
-    this.#at += 8;
-    return float[0];
-  }
-
-  #text(): string {
-    const bytes = this.#bytes;
-    const flag = bytes[this.#at];
-    const length = bytes[this.#at + 1] | (bytes[this.#at + 2] << 8);
-    const at = this.#at + 3;
-    this.#at = at + length;
-    if (this.#at > this.#end || flag > wide) throw damaged(at);
-    const ascii = flag === narrow ? readAscii(bytes, at, length) : undefined;
-    if (ascii !== undefined) return ascii;
-    return Buffer.from(bytes.buffer, bytes.byteOffset + at, length).toString(flag === narrow ? "latin1" : "utf16le");
-  }
-}
-
-function putU32(bytes: Uint8Array, at: number, value: number): number {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
-  return at + 4;
-}
-
-function putF64(bytes: Uint8Array, at: number, value: number): number {
-  float[0] = value;
-  for (let i = 0; i < 8; i++) bytes[at + i] = floatBytes[i];
-  return at + 8;
-}
-
-function putText(bytes: Uint8Array, at: number, text: string): number {
-  const { length } = text;
-  const start = at + 3;
-  for (let i = 0; i < length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0xff) return putWideText(bytes, at, text);
-    bytes[start + i] = unit;
-  }
-  bytes[at] = narrow;
-  bytes[at + 1] = length;
-  bytes[at + 2] = length >>> 8;
-  return start + length;
-}
-
-function putWideText(bytes: Uint8Array, at: number, text: string): number {
-  const length = text.length * 2;
-  bytes[at] = wide;
-  bytes[at + 1] = length;
-  bytes[at + 2] = length >>> 8;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    bytes[at + 3 + 2 * i] = unit;
-    bytes[at + 4 + 2 * i] = unit >>> 8;
-  }
-  return at + 3 + length;
-}
-
-function damaged(at: number): HoldfastError {
-  return new HoldfastError(
-    "HF_STATE_DAMAGED",
-    `damaged message at offset ${at}: restore the data directory from a copy`,
-  );
 }

@@ -91,7 +91,7 @@ export class IngressFeed {
   }
 
   readonly #to = (address: Address<never, unknown>, message: unknown): void => {
-    const entry = this.#port.registry.byName.get(address?.type);
+    const entry = this.#port.registry.named(address?.type);
     if (entry === undefined) {
       throw new HoldfastError("HF_UNKNOWN_FUNCTION", `the application defines no function "${String(address?.type)}"`);
     }

@@ -11,6 +11,7 @@
  */
 import { invariant } from "../base/invariant.js";
 import type { Queue } from "../base/queue.js";
+import type { Ask, Peer } from "../codec/message-codec.js";
 import type { Column, FunctionEntry } from "./registry.js";
 
 /** What keeps an instance from taking its next message. */
@@ -20,79 +21,106 @@ export type InstanceState =
   | "backoff" // a failed turn waits for its next attempt
   | "parked"; // its turn failed for good; messages wait
 
-export class Instance {
-  readonly entry: FunctionEntry;
+/** Stands for "nothing is stored": undefined is a value like others. */
+export const ABSENT: unique symbol = Symbol("absent");
+
+/** One persisted value of one instance. */
+export abstract class StateCell {
+  value: unknown = ABSENT;
+  captured: unknown = ABSENT;
+  /** The epoch in which it was last written; -1 while clean. */
+  dirtyEpoch = -1;
+  /** True when `value` has parts that cannot be frozen and is copied out. */
+  mutable = false;
+  abstract readonly instance: Instance;
+  abstract readonly column: Column;
+}
+
+/** An instance is the cell of its first state, which is the only one of most functions: one object less to reach. */
+export class Instance extends StateCell {
   readonly id: string;
+  /** `hashId(id)` as a signed number. */
+  readonly hash: number;
   readonly keyGroup: number;
+  readonly entry: FunctionEntry;
+  /** The first state was read from the base. */
+  loaded = false;
   state: InstanceState = "ready";
   /** Its messages that left the queue and are not done; an instance with any is never evicted. */
   held = 0;
   /** Messages that wait for this instance (I1). */
   pending: Queue<Message> | undefined = undefined;
-  /** The cell of the first state, which is the only one of most functions, and those of the others. */
-  firstCell: StateCell | undefined = undefined;
-  otherCells: (StateCell | undefined)[] | undefined = undefined;
+  /** The cells of the other states, as far as they are in memory. */
+  others: (FurtherCell | undefined)[] | undefined = undefined;
 
-  constructor(entry: FunctionEntry, id: string, keyGroup: number) {
-    this.entry = entry;
+  constructor(entry: FunctionEntry, id: string, hash: number, keyGroup: number) {
+    super();
     this.id = id;
+    this.hash = hash;
     this.keyGroup = keyGroup;
+    this.entry = entry;
+  }
+
+  override get instance(): Instance {
+    return this;
+  }
+
+  override get column(): Column {
+    return this.entry.columns[0];
+  }
+
+  /** The code of its function type. */
+  get code(): number {
+    return this.entry.code;
   }
 
   /** The cells in memory. */
   *cells(): Generator<StateCell> {
-    if (this.firstCell !== undefined) yield this.firstCell;
-    for (const cell of this.otherCells ?? []) if (cell !== undefined) yield cell;
+    if (this.loaded) yield this;
+    for (const cell of this.others ?? []) if (cell !== undefined) yield cell;
   }
 
   /** `namespace/name@id` */
-  toString(): string {
+  override toString(): string {
     return `${this.entry.type}@${this.id}`;
   }
 }
 
-/** Stands for "nothing is stored": undefined is a value like others. */
-export const ABSENT: unique symbol = Symbol("absent");
+/** The cell of a state that is not the first. */
+export class FurtherCell extends StateCell {
+  override readonly instance: Instance;
+  override readonly column: Column;
 
-/** One persisted value of one instance. */
-export class StateCell {
-  readonly instance: Instance;
-  readonly column: Column;
-  value: unknown;
-  /** True when `value` has parts that cannot be frozen and is copied out. */
-  mutable: boolean;
-  captured: unknown = ABSENT;
-  /** The epoch in which it was last written; -1 while clean. */
-  dirtyEpoch = -1;
-
-  constructor(instance: Instance, column: Column, value: unknown, mutable: boolean) {
+  constructor(instance: Instance, column: Column) {
+    super();
     this.instance = instance;
     this.column = column;
-    this.value = value;
-    this.mutable = mutable;
   }
+}
+
+/** Who put a message on its way: with the sequence it is the message's name for life. */
+export interface Origin {
+  readonly generation: number;
+  /** The shard that sent it, or `gatewaySender`. */
+  readonly sender: number;
 }
 
 /** A message accepted by this shard. Its key for life is (generation, sender, sequence) under the target's key group. */
 export class Message {
   readonly entry: FunctionEntry;
   readonly id: string;
+  /** `hashId(id)` as a signed number. */
+  readonly hash: number;
   readonly keyGroup: number;
   /** The instance, once the message has left the queue (I3). */
   instance: Instance | undefined = undefined;
   readonly payload: unknown;
-  readonly generation: number;
-  /** The shard that sent it, or `gatewaySender`. */
-  readonly sender: number;
+  readonly origin: Origin;
   readonly sequence: number;
   readonly idHi: number;
   readonly idLo: number;
-  /** Function type code and id of the caller; "" and 0 when there is none. */
-  readonly callerCode: number;
-  readonly callerId: string;
-  /** Session and number of the `ask` that waits for a reply; 0 when nobody does. */
-  readonly askSession: number;
-  readonly askNumber: number;
+  readonly caller: Peer | undefined;
+  readonly ask: Ask | undefined;
   readonly weight: number;
   /** It has a row among this shard's in-flight rows. */
   rowed: boolean;
@@ -104,33 +132,29 @@ export class Message {
   constructor(
     entry: FunctionEntry,
     id: string,
+    hash: number,
     keyGroup: number,
     payload: unknown,
-    generation: number,
-    sender: number,
+    origin: Origin,
     sequence: number,
     idHi: number,
     idLo: number,
-    callerCode: number,
-    callerId: string,
-    askSession: number,
-    askNumber: number,
+    caller: Peer | undefined,
+    ask: Ask | undefined,
     weight: number,
     rowed: boolean,
   ) {
     this.entry = entry;
     this.id = id;
+    this.hash = hash;
     this.keyGroup = keyGroup;
     this.payload = payload;
-    this.generation = generation;
-    this.sender = sender;
+    this.origin = origin;
     this.sequence = sequence;
     this.idHi = idHi;
     this.idLo = idLo;
-    this.callerCode = callerCode;
-    this.callerId = callerId;
-    this.askSession = askSession;
-    this.askNumber = askNumber;
+    this.caller = caller;
+    this.ask = ask;
     this.weight = weight;
     this.rowed = rowed;
   }

@@ -5,18 +5,30 @@
  * M1. A message is in exactly one place: the queue, its instance's `pending`, or running.
  * M2. Queue entries without a row are the newest ones; `rowedUntil` is where they begin. Messages that left the queue
  *     without a row and are not done are in `held`.
+ * M4. Messages before `resolvedUntil` have their instance; this holds within one step, before evictions.
  * M3. An instance with pending messages that may run is in `resumable`; its pending messages run before newer ones.
  */
 import { Queue } from "../base/queue.js";
 import type { Instance, Message } from "./instance.js";
-import type { FunctionEntry } from "./registry.js";
+
+/** Messages whose instances are looked up together. */
+const resolvedAheadMax = 32;
+
+/** Where instances are found. */
+export interface Instances {
+  /** Loads what `resolve` will look at into the caches. */
+  touch(message: Message): void;
+  resolve(message: Message): Instance;
+}
 
 export class Mailbox {
-  readonly #resolve: (entry: FunctionEntry, id: string, keyGroup: number) => Instance;
+  readonly #instances: Instances;
   readonly #queue = new Queue<Message>();
   readonly #resumable = new Queue<Instance>();
   #held: Message[] = [];
   #rowedUntil = 0;
+  /** Messages in the queue before this position have their instance (M4). */
+  #resolvedUntil = 0;
   /** Estimated bytes of all messages not done. */
   bytes = 0;
   /** The part of `bytes` that waits for parked addresses. */
@@ -24,9 +36,8 @@ export class Mailbox {
   /** Messages not done. */
   count = 0;
 
-  /** `resolve` finds the instance of a message that leaves the queue. */
-  constructor(resolve: (entry: FunctionEntry, id: string, keyGroup: number) => Instance) {
-    this.#resolve = resolve;
+  constructor(instances: Instances) {
+    this.#instances = instances;
   }
 
   /** True when a turn could run now. */
@@ -44,9 +55,10 @@ export class Mailbox {
   next(): Message | undefined {
     const resumed = this.#nextResumed();
     if (resumed !== undefined) return resumed;
-    for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
-      const instance = this.#resolve(message.entry, message.id, message.keyGroup);
-      message.instance = instance;
+    while (this.#queue.length > 0) {
+      if (this.#queue.head >= this.#resolvedUntil) this.#resolveAhead();
+      const message = this.#queue.shift() as Message;
+      const instance = message.target;
       if (instance.state === "ready" && (instance.pending === undefined || instance.pending.length === 0))
         return message;
       instance.pending ??= new Queue();
@@ -103,6 +115,26 @@ export class Mailbox {
     const held = this.#held.filter((message) => !message.done && !message.rowed);
     this.#held = [];
     return held;
+  }
+
+  /** Instances may have been evicted: messages in the queue have none any more. */
+  forgetResolved(): void {
+    this.#resolvedUntil = 0;
+  }
+
+  /**
+   * Finds the instances of the next messages together (M4). Nearly every look-up waits for memory several times, and
+   * look-ups one after the other without a turn in between wait at the same time.
+   */
+  #resolveAhead(): void {
+    const { head, tail } = this.#queue;
+    const until = Math.min(tail, head + resolvedAheadMax);
+    for (let position = head; position < until; position++) this.#instances.touch(this.#queue.at(position));
+    for (let position = head; position < until; position++) {
+      const message = this.#queue.at(position);
+      message.instance = this.#instances.resolve(message);
+    }
+    this.#resolvedUntil = until;
   }
 
   #nextResumed(): Message | undefined {

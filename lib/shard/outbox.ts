@@ -7,46 +7,79 @@
  *     sender state, and a snapshot that lacks it loses messages.
  * O3. Entries without a row are the newest ones; `rowedUntil` is where they begin.
  */
+import type { ByteWriter } from "../base/bytes.js";
 import { invariant } from "../base/invariant.js";
 import { Queue } from "../base/queue.js";
 import type { Outbound } from "../channel/outbound.js";
+import { FrameWriter } from "../codec/frame-codec.js";
+import { type Peer, writeMessageHead } from "../codec/message-codec.js";
+import type { PayloadCodec } from "../codec/payload-codec.js";
 
 /** An encoded message that waits for room. */
 export interface OutboxEntry {
   readonly body: Uint8Array;
   readonly keyGroup: number;
-  readonly generation: number;
   readonly sequence: number;
   rowed: boolean;
 }
 
+/** What an outbox writes messages with; one for all outboxes of a shard. */
+export interface OutboxWriting {
+  readonly codec: PayloadCodec;
+  readonly writer: ByteWriter;
+}
+
 export class Outbox {
   readonly #channel: Outbound;
+  readonly #codec: PayloadCodec;
+  readonly #writer: ByteWriter;
+  readonly #frames: FrameWriter;
   readonly #entries = new Queue<OutboxEntry>();
   #rowedUntil = 0;
   /** Sequence of the last message accepted for this channel. */
   #accepted = 0;
   bytes = 0;
 
-  constructor(channel: Outbound) {
+  constructor(channel: Outbound, { codec, writer }: OutboxWriting) {
     this.#channel = channel;
+    this.#codec = codec;
+    this.#writer = writer;
+    this.#frames = new FrameWriter(codec);
   }
 
   get length(): number {
     return this.#entries.length;
   }
 
-  /** Accepts a message: into the ring when there is room, else into the outbox, which copies the body. */
-  send(body: Uint8Array, length: number, epoch: number, keyGroup: number, generation: number): void {
+  /** Accepts a message: as a frame into the ring when there is room, else in stored form into the outbox. */
+  send(
+    code: number,
+    id: string,
+    hash: number,
+    idHi: number,
+    idLo: number,
+    caller: Peer | undefined,
+    payload: unknown,
+    epoch: number,
+    keyGroup: number,
+  ): void {
     const sequence = ++this.#accepted;
-    if (this.#entries.length === 0 && this.#channel.offer(body, length, epoch)) {
-      invariant(this.#channel.sent === sequence, "ring order is send order");
-      return;
+    const writer = this.#writer;
+    if (this.#entries.length === 0) {
+      writer.reset();
+      this.#frames.write(writer, code, id, hash, idHi, idLo, caller, payload);
+      if (writer.length <= this.#channel.frameBytesMax && this.#channel.offer(writer.memory, writer.length, epoch)) {
+        this.#frames.commit();
+        invariant(this.#channel.sent === sequence, "ring order is send order");
+        return;
+      }
     }
-    const copy = new Uint8Array(length); // not body.slice: a Buffer's slice is a view
-    copy.set(body.subarray(0, length));
-    this.#entries.push({ body: copy, keyGroup, generation, sequence, rowed: false }); // O1
-    this.bytes += length;
+    writer.reset();
+    writeMessageHead(writer, code, id, idHi, idLo, caller, undefined, 0);
+    this.#codec.write(payload, writer);
+    const body = writer.take();
+    this.#entries.push({ body, keyGroup, sequence, rowed: false }); // O1
+    this.bytes += body.length;
   }
 
   /** Moves entries into the ring until it refuses. `left` is called for each entry that had a row. */

@@ -9,6 +9,7 @@
  */
 import { ByteReader, ByteWriter } from "../base/bytes.js";
 import { unreachable } from "../base/invariant.js";
+import type { Ask } from "../codec/message-codec.js";
 
 const recordKind = 1;
 const replyKind = 2;
@@ -31,7 +32,7 @@ export class OutputWriter {
     this.#payload(payload);
   }
 
-  reply(session: number, number: number, failed: boolean, payload: Uint8Array): void {
+  reply({ session, number }: Ask, failed: boolean, payload: Uint8Array): void {
     this.#writer.u8(failed ? failureKind : replyKind);
     this.#writer.u32(session);
     this.#writer.f64(number);

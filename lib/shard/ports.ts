@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.js";
 import type { ControlWords } from "../channel/control-words.js";
 import type { Inbound } from "../channel/inbound.js";
 import type { Outbound } from "../channel/outbound.js";
+import type { FrameReader } from "../codec/frame-codec.js";
 import type { AppDefinition } from "../model/app.js";
 import type { BaseReader } from "../store/base.js";
 import type { Message, StateCell } from "./instance.js";
@@ -98,6 +99,8 @@ export interface ShardCounts {
 export interface CapturePort {
   /** A capture is not finished: older frames are recorded, newer ones wait. */
   readonly open: boolean;
+  /** Called once, before all else: what reads the frames of each other shard. */
+  attach(frames: readonly (FrameReader | undefined)[]): void;
   begin(effects: CapturedEffects): void;
   /**
    * Called for each frame before it is taken. True when its message has a row among this shard's in-flight rows: it was

@@ -11,7 +11,7 @@ import type { FunctionDefinition } from "../model/function.js";
 import { rejectsName } from "../model/ingress.js";
 import type { StateSpec, StateSpecs } from "../model/state.js";
 import { hashName32 } from "../partition/hash.js";
-import type { Instance } from "./instance.js";
+import { InstanceTable } from "./instance-table.js";
 import type { TurnContext } from "./turn-context.js";
 
 /** One state of a function type. */
@@ -34,7 +34,7 @@ export class FunctionEntry {
   readonly definition: FunctionDefinition<unknown, StateSpecs, unknown>;
   readonly columns: readonly Column[];
   /** The instances in this shard's memory, by id. */
-  readonly instances = new Map<string, Instance>();
+  readonly instances = new InstanceTable();
   /** The context of its next turn, unless the last one went async and kept it. */
   context: TurnContext | undefined = undefined;
 
@@ -71,6 +71,9 @@ export class Registry {
   readonly byName = new Map<string, FunctionEntry>();
   readonly byCode = new Map<number, FunctionEntry>();
   readonly egressCodes = new Map<string, number>();
+  /** The entries found last: most messages are for the type of the one before. */
+  #lastNamed: FunctionEntry | undefined = undefined;
+  #lastCoded: FunctionEntry | undefined = undefined;
 
   /** @throws `HF_BAD_APP` when two names have the same code. */
   constructor(app: AppDefinition) {
@@ -88,6 +91,20 @@ export class Registry {
       claim(egresses, code, name);
       this.egressCodes.set(name, code);
     }
+  }
+
+  /** The entry of a function type. */
+  named(type: string): FunctionEntry | undefined {
+    if (this.#lastNamed?.type === type) return this.#lastNamed;
+    this.#lastNamed = this.byName.get(type);
+    return this.#lastNamed;
+  }
+
+  /** The entry with a code. */
+  coded(code: number): FunctionEntry | undefined {
+    if (this.#lastCoded?.code === code) return this.#lastCoded;
+    this.#lastCoded = this.byCode.get(code);
+    return this.#lastCoded;
   }
 }
 

@@ -18,7 +18,8 @@ import { invariant } from "../base/invariant.js";
 import { ingestPerStepMax, messageBytesEstimate, receivePerStepMax, turnsPerStepMax } from "../base/limits.js";
 import { isLater, stopTurns } from "../channel/control-words.js";
 import type { Inbound } from "../channel/inbound.js";
-import { MessageReader, writeMessageHead } from "../codec/message-codec.js";
+import { FrameReader, isCompact } from "../codec/frame-codec.js";
+import { type Ask, MessageReader, type Peer } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
 import { copyPlain } from "../codec/plain-data.js";
 import { type Reject, rejectsName } from "../model/ingress.js";
@@ -28,7 +29,7 @@ import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-key.js";
 import { AsyncTurns, type PendingTurn } from "./async-turns.js";
 import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
-import { type Instance, Message, type StateCell } from "./instance.js";
+import { type Instance, Message, type Origin, type StateCell } from "./instance.js";
 import { Mailbox } from "./mailbox.js";
 import { Outbox, type OutboxEntry } from "./outbox.js";
 import { OutputWriter } from "./output.js";
@@ -45,10 +46,14 @@ export class Shard implements TurnPort, FeedPort {
   readonly #ports: ShardPorts;
   readonly #codec = new PayloadCodec();
   readonly #reader = new MessageReader(this.#codec);
-  readonly #writer = new ByteWriter(1024);
+  /** Per other shard: what its frames refer to. */
+  readonly #frames: readonly (FrameReader | undefined)[];
   readonly #mailbox: Mailbox;
   /** The shard of each key group. */
   readonly #shardOf: readonly number[];
+  /** Where messages of this generation come from, by shard. */
+  readonly #origins: readonly Origin[];
+  readonly #gatewayOrigin: Origin;
   readonly #outboxes: readonly (Outbox | undefined)[];
   readonly #state: StateAccess;
   readonly #asyncTurns: AsyncTurns;
@@ -81,10 +86,14 @@ export class Shard implements TurnPort, FeedPort {
     this.#ports = ports;
     this.#epoch = config.epoch;
     this.registry = new Registry(config.app);
-    this.#outboxes = ports.outbound.map((channel) => channel && new Outbox(channel));
+    const writing = { codec: this.#codec, writer: new ByteWriter(1024) };
+    this.#outboxes = ports.outbound.map((channel) => channel && new Outbox(channel, writing));
     this.#shardOf = Array.from({ length: config.keyGroups }, (_, group) =>
       shardOfKeyGroup(group, config.keyGroups, config.shards),
     );
+    const { generation } = config;
+    this.#origins = Array.from({ length: config.shards }, (_, sender) => ({ generation, sender }));
+    this.#gatewayOrigin = { generation, sender: gatewaySender };
     this.#heldBack = new Array(config.shards).fill(false);
     this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
     this.#retries = new RetryQueue(ports.clock, config.limits.turnRetryBaseMs);
@@ -97,10 +106,12 @@ export class Shard implements TurnPort, FeedPort {
       residentInstancesMax,
       restored.overlay,
     );
-    this.#mailbox = new Mailbox((entry, id, keyGroup) => this.#state.resolve(entry, id, keyGroup));
+    this.#mailbox = new Mailbox(this.#state);
     this.#gatewayConsumed = restored.gatewayConsumed;
     this.#gatewayCaptured = restored.gatewayConsumed;
     this.#orphans = restored.orphans;
+    this.#frames = ports.inbound.map((channel) => channel && new FrameReader(this.#codec));
+    ports.capture.attach(this.#frames);
     this.#restore(restored);
     for (const { ingress, split } of config.splits) this.#openFeed(ingress, split, restored);
     ports.control.setEpoch(this.index, this.#epoch);
@@ -143,6 +154,7 @@ export class Shard implements TurnPort, FeedPort {
     if ((pressure & stopTurns) === 0) work += this.#retry() + this.#runTurns();
     this.#publish();
     work += this.#ports.capture.step();
+    this.#mailbox.forgetResolved();
     work += this.#state.evict();
     return work;
   }
@@ -281,7 +293,7 @@ export class Shard implements TurnPort, FeedPort {
   }
 
   readonly #leftOutbox = (entry: OutboxEntry): void => {
-    this.#deleteRow(entry.keyGroup, entry.generation, this.index, entry.sequence);
+    this.#deleteRow(entry.keyGroup, this.#origins[this.index], entry.sequence);
   };
 
   #receive(): number {
@@ -304,7 +316,7 @@ export class Shard implements TurnPort, FeedPort {
       this.#heldBack[from] = isLater(channel.epoch, this.#epoch) && !this.enterEpochOf(channel); // H2
       if (this.#heldBack[from]) break;
       const rowed = capture.frameHasRow(from, channel); // H3
-      this.#accept(channel, from, channel.received + 1, rowed);
+      this.#take(channel, from, channel.received + 1, rowed);
       channel.take();
       taken++;
     }
@@ -319,42 +331,66 @@ export class Shard implements TurnPort, FeedPort {
     return true;
   }
 
-  #accept(channel: Inbound, from: number, sequence: number, rowed: boolean): void {
-    const reader = this.#reader;
-    reader.read(channel.body, channel.offset, channel.length);
-    const entry = this.registry.byCode.get(reader.targetCode);
-    invariant(entry !== undefined, "a frame is for a known function type");
-    this.#enqueue(entry, reader, this.#config.generation, from, sequence, channel.length, rowed);
+  #take(channel: Inbound, from: number, sequence: number, rowed: boolean): void {
+    const { body, offset, length } = channel;
+    const origin = this.#origins[from];
+    const frames = this.#frames[from];
+    if (frames === undefined || !isCompact(body, offset)) {
+      this.#reader.read(body, offset, length);
+      this.#enqueue(this.#reader, origin, sequence, length, rowed);
+      return;
+    }
+    frames.read(body, offset, length);
+    const { targetCode, targetId, targetHash, idHi, idLo, caller } = frames;
+    const payload = frames.payload();
+    this.#admit(
+      targetCode,
+      targetId,
+      targetHash,
+      payload,
+      origin,
+      sequence,
+      idHi,
+      idLo,
+      caller,
+      undefined,
+      length,
+      rowed,
+    );
   }
 
-  #enqueue(
-    entry: FunctionEntry,
-    reader: MessageReader,
-    generation: number,
-    sender: number,
+  #enqueue(reader: MessageReader, origin: Origin, sequence: number, length: number, rowed: boolean): void {
+    const { targetCode, targetId, idHi, idLo, caller, ask } = reader;
+    const hash = hashId(targetId) | 0;
+    this.#admit(targetCode, targetId, hash, reader.payload(), origin, sequence, idHi, idLo, caller, ask, length, rowed);
+  }
+
+  /** Puts a message that came from outside the shard into the mailbox. */
+  #admit(
+    code: number,
+    id: string,
+    hash: number,
+    payload: unknown,
+    origin: Origin,
     sequence: number,
+    idHi: number,
+    idLo: number,
+    caller: Peer | undefined,
+    ask: Ask | undefined,
     length: number,
     rowed: boolean,
   ): void {
-    const keyGroup = hashId(reader.targetId) % this.#config.keyGroups;
+    const entry = this.registry.coded(code);
+    invariant(entry !== undefined, "a message is for a known function type");
+    const keyGroup = (hash >>> 0) % this.#config.keyGroups;
     invariant(this.#shardOf[keyGroup] === this.index, "a message arrives at the shard of its key group");
-    const message = new Message(
-      entry,
-      reader.targetId,
-      keyGroup,
-      reader.payload(),
-      generation,
-      sender,
-      sequence,
-      reader.idHi,
-      reader.idLo,
-      reader.callerCode,
-      reader.callerId,
-      reader.askSession,
-      reader.askNumber,
-      messageBytesEstimate + length,
-      rowed,
+    const weight = messageBytesEstimate + length;
+    this.#accept(
+      new Message(entry, id, hash, keyGroup, payload, origin, sequence, idHi, idLo, caller, ask, weight, rowed),
     );
+  }
+
+  #accept(message: Message): void {
     this.#mailbox.accept(message);
     this.#touch();
   }
@@ -366,11 +402,8 @@ export class Shard implements TurnPort, FeedPort {
     while (taken < receivePerStepMax && channel.poll()) {
       reader.read(channel.body, channel.offset, channel.length);
       if (this.isNextOfGateway(reader.gatewaySequence)) {
-        const entry = this.registry.byCode.get(reader.targetCode);
-        invariant(entry !== undefined, "the gateway knows the function types");
         this.#gatewayConsumed = reader.gatewaySequence;
-        const { generation } = this.#config;
-        this.#enqueue(entry, reader, generation, gatewaySender, reader.gatewaySequence, channel.length, false);
+        this.#enqueue(reader, this.#gatewayOrigin, reader.gatewaySequence, channel.length, false);
       }
       channel.take();
       taken++;
@@ -446,7 +479,7 @@ export class Shard implements TurnPort, FeedPort {
   }
 
   sendRouted(root: string, index: number, entry: FunctionEntry, id: string, payload: unknown, weight: number): void {
-    this.dispatch(entry, id, payload, weight, hashId(`${root}#`), hashId(root), index, 0, "");
+    this.dispatch(entry, id, payload, weight, hashId(`${root}#`) | 0, hashId(root) | 0, index, undefined);
   }
 
   reject(ingress: string, reject: Reject, error: unknown): void {
@@ -498,16 +531,18 @@ export class Shard implements TurnPort, FeedPort {
 
   /** Makes everything the turn did real (H1). */
   #apply(context: TurnContext, message: Message): void {
-    for (const handle of context.handles) {
-      if (!handle.touched) continue;
-      this.#state.write(handle.cell, handle.staged, handle.stagedMutable, this.#epoch);
+    const { handles } = context;
+    for (let i = 0; i < handles.length; i++) {
+      const handle = handles[i];
+      if (handle.touched) this.#state.write(handle.cell, handle.staged, handle.stagedMutable, this.#epoch);
     }
     for (let i = 0; i < context.sendCount; i++) {
       const { entry, id, payload, weight } = context.sends[i];
-      this.dispatch(entry, id, payload, weight, message.idHi, message.idLo, i, message.entry.code, message.id);
+      this.dispatch(entry, id, payload, weight, message.idHi, message.idLo, i, message.target);
     }
-    for (const { egressCode, bytes } of context.records) this.#output.record(egressCode, bytes);
-    for (const bytes of context.replies) this.#output.reply(message.askSession, message.askNumber, false, bytes);
+    if (context.records.length > 0)
+      for (const { egressCode, bytes } of context.records) this.#output.record(egressCode, bytes);
+    if (message.ask !== undefined) for (const bytes of context.replies) this.#output.reply(message.ask, false, bytes);
     context.end();
     this.#finish(message);
   }
@@ -515,7 +550,7 @@ export class Shard implements TurnPort, FeedPort {
   #finish(message: Message): void {
     this.#mailbox.finish(message);
     if (message.rowed) {
-      this.#deleteRow(message.keyGroup, message.generation, message.sender, message.sequence);
+      this.#deleteRow(message.keyGroup, message.origin, message.sequence);
     }
     this.#touch();
   }
@@ -529,45 +564,25 @@ export class Shard implements TurnPort, FeedPort {
     parentHi: number,
     parentLo: number,
     index: number,
-    callerCode: number,
-    callerId: string,
+    caller: Instance | undefined,
   ): void {
-    const keyGroup = hashId(id) % this.#config.keyGroups;
+    const hash = hashId(id) | 0;
+    const keyGroup = (hash >>> 0) % this.#config.keyGroups;
     const shard = this.#shardOf[keyGroup];
     const lo = childLo(parentLo, index);
     const hi = childHi(parentHi, lo, index);
-    const { generation } = this.#config;
     if (shard === this.index) {
-      const sequence = ++this.#localSequence;
       const weight = messageBytesEstimate + payloadWeight;
+      const origin = this.#origins[shard];
+      const sequence = ++this.#localSequence;
       this.#mailbox.accept(
-        new Message(
-          entry,
-          id,
-          keyGroup,
-          payload,
-          generation,
-          shard,
-          sequence,
-          hi,
-          lo,
-          callerCode,
-          callerId,
-          0,
-          0,
-          weight,
-          false,
-        ),
+        new Message(entry, id, hash, keyGroup, payload, origin, sequence, hi, lo, caller, undefined, weight, false),
       );
       return;
     }
-    const writer = this.#writer;
-    writer.reset();
-    writeMessageHead(writer, entry.code, id, hi, lo, callerCode, callerId, 0, 0, 0);
-    this.#codec.write(payload, writer);
     const outbox = this.#outboxes[shard];
     invariant(outbox !== undefined, "another shard has an outbox");
-    outbox.send(writer.memory, writer.length, this.#epoch, keyGroup, generation);
+    outbox.send(entry.code, id, hash, hi, lo, caller, payload, this.#epoch, keyGroup);
   }
 
   // --- async turns and failures -------------------------------------------------------------------------------------
@@ -629,9 +644,7 @@ export class Shard implements TurnPort, FeedPort {
       `${address} failed ${message.attempts} times; its messages wait, and are tried again at the next start`,
       { address, cause: error },
     );
-    if (message.askSession !== 0) {
-      this.#output.reply(message.askSession, message.askNumber, true, this.encode(toPlain(failure), "failure"));
-    }
+    if (message.ask !== undefined) this.#output.reply(message.ask, true, this.encode(toPlain(failure), "failure"));
     this.#ports.report({ kind: "parked", address, error: failure });
     this.#touch();
   }
@@ -642,14 +655,12 @@ export class Shard implements TurnPort, FeedPort {
     for (const key of restored.tombstones) this.#deleteKey(key);
     for (const { generation, sender, sequence, body, rowed } of restored.messages) {
       this.#reader.read(body, 0, body.length);
-      const entry = this.registry.byCode.get(this.#reader.targetCode);
-      invariant(entry !== undefined, "recovery leaves messages of unknown types where they are");
-      this.#enqueue(entry, this.#reader, generation, sender, sequence, body.length, rowed);
+      this.#enqueue(this.#reader, { generation, sender }, sequence, body.length, rowed);
     }
     if (restored.tombstones.length > 0) this.#touch();
   }
 
-  #deleteRow(keyGroup: number, generation: number, sender: number, sequence: number): void {
+  #deleteRow(keyGroup: number, { generation, sender }: Origin, sequence: number): void {
     const writer = this.#deletedKeys;
     writer.u16(inflightKeyBytes);
     const at = writer.reserve(inflightKeyBytes);

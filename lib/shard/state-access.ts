@@ -15,8 +15,8 @@ import type { PayloadCodec } from "../codec/payload-codec.js";
 import { freezePlain } from "../codec/plain-data.js";
 import type { BaseReader } from "../store/base.js";
 import { stateKey } from "../store/row-key.js";
-import { ABSENT, Instance, StateCell } from "./instance.js";
-import type { Column, FunctionEntry, Registry } from "./registry.js";
+import { FurtherCell, Instance, type Message, type StateCell } from "./instance.js";
+import type { Column, Registry } from "./registry.js";
 import { decodeStateValue } from "./state-value.js";
 
 /** Instances looked at by one step of an eviction sweep. */
@@ -38,6 +38,8 @@ export class StateAccess {
   readonly #residentMax: number;
   #overlay: ReadonlyMap<string, Uint8Array | null> | undefined;
   readonly #overlayEpoch: number;
+  /** Nobody reads it; it keeps the compiler from leaving `touch` out. */
+  #touched = 0;
   #viewIsFresh = false;
   #sweep: Iterator<Instance> | undefined;
   #sweepEpoch = -1;
@@ -68,25 +70,35 @@ export class StateAccess {
     this.#base.refresh();
   }
 
-  /** The instance at an address of this shard. */
-  resolve(entry: FunctionEntry, id: string, keyGroup: number): Instance {
-    const known = entry.instances.get(id);
-    if (known !== undefined) return known;
-    const instance = new Instance(entry, id, keyGroup);
-    entry.instances.set(id, instance);
+  touch({ entry, hash }: Message): void {
+    this.#touched ^= entry.instances.touch(hash);
+  }
+
+  /** The instance of a message's address. */
+  resolve({ entry, id, hash, keyGroup }: Message): Instance {
+    return entry.instances.find(id, hash) ?? this.#add(new Instance(entry, id, hash, keyGroup));
+  }
+
+  #add(instance: Instance): Instance {
+    instance.entry.instances.add(instance);
     this.resident++;
     return instance;
   }
 
   cell(instance: Instance, column: Column): StateCell {
     if (column.index === 0) {
-      instance.firstCell ??= this.#load(instance, column);
-      return instance.firstCell;
+      if (!instance.loaded) this.#load(instance);
+      instance.loaded = true;
+      return instance;
     }
-    instance.otherCells ??= new Array(instance.entry.columns.length - 1).fill(undefined);
-    const index = column.index - 1;
-    instance.otherCells[index] ??= this.#load(instance, column);
-    return instance.otherCells[index] as StateCell;
+    instance.others ??= new Array(instance.entry.columns.length - 1).fill(undefined);
+    let cell = instance.others[column.index - 1];
+    if (cell === undefined) {
+      cell = new FurtherCell(instance, column);
+      this.#load(cell);
+      instance.others[column.index - 1] = cell;
+    }
+    return cell;
   }
 
   /** Writes a value in an epoch. The value before this epoch's first write stays visible to an open capture. */
@@ -130,19 +142,21 @@ export class StateAccess {
   }
 
   #drop(instance: Instance): void {
-    instance.entry.instances.delete(instance.id);
+    instance.entry.instances.remove(instance);
     this.resident--;
   }
 
   *#everyInstance(): Generator<Instance> {
-    for (const entry of this.#registry.byName.values()) yield* entry.instances.values();
+    for (const entry of this.#registry.byName.values()) yield* entry.instances;
   }
 
-  #load(instance: Instance, column: Column): StateCell {
+  #load(cell: StateCell): void {
+    const { instance, column } = cell;
     const bytes = this.#read(stateKey(instance.keyGroup, column.code, instance.id));
-    if (bytes === undefined) return new StateCell(instance, column, ABSENT, false);
+    if (bytes === undefined) return;
     const { value, mutable } = freezePlain(decodeStateValue(this.#codec, bytes), `state ${column.name}`);
-    return new StateCell(instance, column, value, mutable);
+    cell.value = value;
+    cell.mutable = mutable;
   }
 
   #read(key: Uint8Array): Uint8Array | undefined {

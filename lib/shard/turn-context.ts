@@ -17,7 +17,6 @@ import type { EgressDefinition } from "../model/egress.js";
 import { formatMessageId } from "../model/message-id.js";
 import { validate } from "../model/schema.js";
 import type { StateHandles, StateSpecs, ValueHandle } from "../model/state.js";
-import { hashId } from "../partition/hash.js";
 import { ABSENT, type Instance, type Message, type StateCell } from "./instance.js";
 import type { Column, FunctionEntry, Registry } from "./registry.js";
 
@@ -77,14 +76,14 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   }
 
   get caller(): AnyAddress | undefined {
-    const { callerCode, callerId } = this.message;
-    const entry = callerCode === 0 ? undefined : this.#port.registry.byCode.get(callerCode);
-    return entry === undefined ? undefined : new Address(entry.type, callerId);
+    const { caller } = this.message;
+    const entry = caller === undefined ? undefined : this.#port.registry.coded(caller.code);
+    return caller === undefined || entry === undefined ? undefined : new Address(entry.type, caller.id);
   }
 
   get messageId(): string {
     const message = this.message;
-    return formatMessageId(message.idHi, message.idLo, hashId(message.id));
+    return formatMessageId(message.idHi, message.idLo, message.hash);
   }
 
   send<T>(to: Address<T, unknown>, message: NoInfer<T>): void {
@@ -111,13 +110,13 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   }
 
   reply(message: unknown): void {
-    const { callerCode, callerId, askSession } = this.message;
-    if (askSession !== 0) {
+    const { caller, ask } = this.message;
+    if (ask !== undefined) {
       this.replies.push(this.#port.encode(message, "reply"));
       return;
     }
-    const entry = callerCode === 0 ? undefined : this.#port.registry.byCode.get(callerCode);
-    if (entry === undefined) {
+    const entry = caller === undefined ? undefined : this.#port.registry.coded(caller.code);
+    if (caller === undefined || entry === undefined) {
       throw new HoldfastError(
         "HF_NO_CALLER",
         "nobody waits for a reply: the message came from an ingress or from app.send",
@@ -126,7 +125,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
         },
       );
     }
-    this.#stage(entry, callerId, copyPlain(message, "reply"));
+    this.#stage(entry, caller.id, copyPlain(message, "reply"));
   }
 
   /** @internal Starts a turn. */
@@ -163,7 +162,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   }
 
   #entryOf(to: AnyAddress): FunctionEntry {
-    const entry = this.#port.registry.byName.get(to?.type);
+    const entry = this.#port.registry.named(to?.type);
     if (entry === undefined) {
       throw new HoldfastError(
         "HF_UNKNOWN_FUNCTION",

@@ -9,12 +9,13 @@
  *     other, never both.
  * C4. A frame that was copied has its row when it is consumed later.
  */
-import { ByteReader } from "../base/bytes.js";
+import { ByteReader, ByteWriter } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
 import { invariant, unreachable } from "../base/invariant.js";
 import { captureRowsPerStepMax } from "../base/limits.js";
 import { type ControlWords, isLater } from "../channel/control-words.js";
 import type { Inbound } from "../channel/inbound.js";
+import { type FrameReader, isCompact } from "../codec/frame-codec.js";
 import { MessageReader, writeMessageHead } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
 import { keyGroupOf } from "../partition/key-groups.js";
@@ -49,8 +50,10 @@ export class Capture implements CapturePort {
   readonly #codec = new PayloadCodec();
   readonly #reader = new MessageReader(this.#codec);
   readonly #rows = new RowWriter();
+  readonly #stored = new ByteWriter(1024);
   /** Per shard, the ordinal up to which its frames were copied (C4). */
   readonly #copiedUntil: number[];
+  #frames: readonly (FrameReader | undefined)[] = [];
   #stage: Stage = "closed";
   #effects: CapturedEffects | undefined;
   #cursor = 0;
@@ -61,6 +64,10 @@ export class Capture implements CapturePort {
     this.#config = config;
     this.#ports = ports;
     this.#copiedUntil = new Array(config.shards).fill(0);
+  }
+
+  attach(frames: readonly (FrameReader | undefined)[]): void {
+    this.#frames = frames;
   }
 
   get open(): boolean {
@@ -91,6 +98,7 @@ export class Capture implements CapturePort {
 
   /** C3: an older frame consumed while the capture is open. */
   record(from: number, ordinal: number, channel: Inbound): boolean {
+    this.#frames[from]?.lookAhead();
     this.#putFrame(from, ordinal, channel.body, channel.offset, channel.length);
     return true;
   }
@@ -154,6 +162,7 @@ export class Capture implements CapturePort {
     for (let from = 0; from < inbound.length; from++) {
       const channel = inbound[from];
       if (channel === undefined) continue;
+      this.#frames[from]?.lookAhead();
       const tail = control.tail(this.#captured.epoch, from, index);
       channel.copyPending(tail, (body, offset, length, ordinal) => {
         this.#putFrame(from, ordinal, body, offset, length);
@@ -214,34 +223,39 @@ export class Capture implements CapturePort {
   };
 
   readonly #putMessage = (message: Message): void => {
-    const writer = this.#beginInflight(message.keyGroup, message.generation, message.sender, message.sequence);
-    writeMessageHead(
-      writer,
-      message.entry.code,
-      message.id,
-      message.idHi,
-      message.idLo,
-      message.callerCode,
-      message.callerId,
-      message.askSession,
-      message.askNumber,
-      0,
-    );
+    const { entry, id, keyGroup, origin, idHi, idLo, caller, ask } = message;
+    const writer = this.#beginInflight(keyGroup, origin.generation, origin.sender, message.sequence);
+    writeMessageHead(writer, entry.code, id, idHi, idLo, caller, ask, 0);
     this.#codec.write(message.payload, writer);
     this.#rows.endValue();
   };
 
   #putOutboxEntry(entry: OutboxEntry): void {
-    this.#beginInflight(entry.keyGroup, entry.generation, this.#config.index, entry.sequence).bytes(entry.body);
+    this.#beginInflight(entry.keyGroup, this.#config.generation, this.#config.index, entry.sequence).bytes(entry.body);
     this.#rows.endValue();
   }
 
+  /** Rows hold messages in stored form, whatever their form in a ring. */
   #putFrame(from: number, ordinal: number, body: Uint8Array, offset: number, length: number): void {
-    this.#reader.read(body, offset, length);
-    const keyGroup = keyGroupOf(this.#reader.targetId, this.#config.keyGroups);
-    this.#beginInflight(keyGroup, this.#config.generation, from, ordinal).bytes(body, offset, length);
+    const stored = this.#stored;
+    stored.reset();
+    const targetId = this.#store(from, stored, body, offset, length);
+    const keyGroup = keyGroupOf(targetId, this.#config.keyGroups);
+    this.#beginInflight(keyGroup, this.#config.generation, from, ordinal).bytes(stored.memory, 0, stored.length);
     this.#rows.endValue();
     this.#channelMessages++;
+  }
+
+  /** Appends a frame in stored form; the id of its target. */
+  #store(from: number, writer: ByteWriter, body: Uint8Array, offset: number, length: number): string {
+    const frames = this.#frames[from];
+    if (frames !== undefined && isCompact(body, offset)) {
+      frames.store(writer, body, offset, length);
+      return frames.targetId;
+    }
+    this.#reader.read(body, offset, length);
+    writer.bytes(body, offset, length);
+    return this.#reader.targetId;
   }
 
   #beginInflight(

@@ -10,32 +10,13 @@
 import { invariant } from "../base/invariant.js";
 import { mergeSliceRowsMax } from "../base/limits.js";
 import type { BaseWriter, Row } from "../store/base.js";
-import { deltaBytesMax, forEachRowPlace, valueAt } from "./delta.js";
-
-/** Folded rows: key text to the place of the value in one of the deltas, which are kept. */
-class FoldedRows {
-  readonly places = new Map<string, number>();
-  readonly #deltas: Uint8Array[] = [];
-
-  fold(rows: Uint8Array): void {
-    const delta = this.#deltas.length;
-    this.#deltas.push(rows);
-    const text = Buffer.from(rows.buffer, rows.byteOffset, rows.length);
-    forEachRowPlace(rows, (keyFrom, keyTo, valueLengthAt) => {
-      this.places.set(text.toString("latin1", keyFrom, keyTo), delta * deltaBytesMax + valueLengthAt);
-    });
-  }
-
-  /** The value at a place: a view, or null for a deleted row. */
-  value(place: number): Uint8Array | null {
-    return valueAt(this.#deltas[Math.floor(place / deltaBytesMax)], place % deltaBytesMax) ?? null;
-  }
-}
+import { FoldedRows } from "./folded-rows.js";
 
 interface RunningMerge {
   readonly epoch: number;
   readonly rows: FoldedRows;
-  readonly keys: readonly string[];
+  /** The rows in key order, by their numbers. */
+  readonly order: Uint32Array;
   next: number;
 }
 
@@ -73,7 +54,9 @@ export class Merge {
   get overlay(): ReadonlyMap<string, Uint8Array | null> {
     invariant(this.#running === undefined, "the overlay is read before merges run");
     const overlay = new Map<string, Uint8Array | null>();
-    for (const [key, place] of this.#folded.places) overlay.set(key, this.#folded.value(place));
+    for (let row = 0; row < this.#folded.size; row++) {
+      overlay.set(this.#folded.keyText(row), this.#folded.value(row) ?? null);
+    }
     return overlay;
   }
 
@@ -81,7 +64,7 @@ export class Merge {
   start(): void {
     invariant(!this.running, "one merge at a time");
     const rows = this.#folded;
-    this.#running = { epoch: this.#foldedEpoch, rows, keys: [...rows.places.keys()].sort(), next: 0 }; // G2: latin1 text sorts as bytes
+    this.#running = { epoch: this.#foldedEpoch, rows, order: rows.inKeyOrder(), next: 0 }; // G2
     this.#folded = new FoldedRows();
     this.bytes = 0;
   }
@@ -90,15 +73,14 @@ export class Merge {
   slice(): boolean {
     const running = this.#running;
     invariant(running !== undefined, "a merge runs");
-    const end = Math.min(running.keys.length, running.next + mergeSliceRowsMax);
+    const end = Math.min(running.order.length, running.next + mergeSliceRowsMax);
     const rows: Row[] = [];
     for (let i = running.next; i < end; i++) {
-      const key = running.keys[i];
-      const place = running.rows.places.get(key) as number;
-      rows.push({ key: Buffer.from(key, "latin1"), value: running.rows.value(place) ?? undefined });
+      const row = running.order[i];
+      rows.push({ key: running.rows.key(row), value: running.rows.value(row) });
     }
     running.next = end;
-    if (end < running.keys.length) {
+    if (end < running.order.length) {
       this.base.apply(rows);
       return false;
     }

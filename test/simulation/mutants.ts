@@ -43,11 +43,11 @@ const plants = {
   noretag(surgery: Surgery): void {
     const epochs = new WeakMap<Outbox, number[]>();
     surgery.replace(Outbox, "send", (send) => {
-      return function (this: Outbox, body, length, epoch, keyGroup, generation) {
+      return function (this: Outbox, ...message) {
         const sent = epochs.get(this) ?? [0];
-        sent.push(epoch); // by sequence
+        sent.push(message[7]); // the epoch, by sequence
         epochs.set(this, sent);
-        send.call(this, body, length, epoch, keyGroup, generation);
+        send.apply(this, message);
       };
     });
     surgery.replace(Outbox, "epochOf", () => {

@@ -378,10 +378,8 @@ export class World {
       to.id,
       sequence,
       shard,
-      0,
-      "",
-      ask === 0 ? 0 : this.#session,
-      ask,
+      undefined,
+      ask === 0 ? undefined : { session: this.#session, number: ask },
       sequence,
     );
     writer.bytes(this.#codec.encode(message));
