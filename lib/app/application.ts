@@ -132,6 +132,7 @@ export class Application {
         limits: options.limits,
         generation: options.generation,
         watchdogTimeoutMs: options.watchdogTimeoutMs,
+        paused: options.paused,
       },
       {
         recovered: (report) => this.#onRecovered(report),
@@ -323,6 +324,20 @@ export class Application {
 
   // --- waiting ------------------------------------------------------------------------------------------------------
 
+  /**
+   * @internal Runs a command of the shards' parts, in the shard of an id or in all, and resolves with the results by shard when
+   * what it did is durable.
+   */
+  async command(name: string, args: readonly unknown[], id?: string): Promise<unknown[]> {
+    const results = await this.#supervisor.command(
+      name,
+      args,
+      id === undefined ? undefined : this.#gateway.shardOf(id),
+    );
+    await this.checkpoint();
+    return results;
+  }
+
   /** N1 */
   get #quiet(): boolean {
     return this.#inFlight === 0 && this.#counts.length > 0 && this.#gateway.empty;
@@ -360,7 +375,7 @@ export class Application {
     this.#gateway.closeDoor(stopped);
     try {
       await this.#supervisor.closeFeeds();
-      await atMost(drainMs, this.#drainAccepted());
+      if (!this.#options.paused) await atMost(drainMs, this.#drainAccepted());
       await atMost(lastCommitMs, this.#commitLast());
     } finally {
       await this.#supervisor.stop();

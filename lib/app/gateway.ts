@@ -243,8 +243,13 @@ export class Gateway {
     }
   }
 
+  /** The shard of an id. */
+  shardOf(id: string): number {
+    return shardOfKeyGroup(hashId(id) % this.#keyGroups, this.#keyGroups, this.#shards);
+  }
+
   #enter(entry: FunctionEntry, id: string, payload: Uint8Array, askNumber: number, accepted: () => void): void {
-    const shard = shardOfKeyGroup(hashId(id) % this.#keyGroups, this.#keyGroups, this.#shards);
+    const shard = this.shardOf(id);
     const sequence = this.#session.nextSequence(shard);
     const lo = childLo(hashId(`gateway ${this.#sessionNumber} ${shard}`), sequence);
     const writer = this.#writer;

@@ -55,6 +55,11 @@ export interface StartOptions {
   readonly watchdogMs?: number;
   /** Addresses one shard keeps in memory; idle clean ones above are evicted and read again on use. Default 1,000,000. */
   readonly residentMax?: number;
+  /**
+   * Start without taking anything from ingresses and without running a turn: to look at what is stored, and to mend it
+   * (`app.quarantine`, `app.timers`, …). Messages sent meanwhile are kept. Default false.
+   */
+  readonly paused?: boolean;
 }
 
 /** Start options, complete. */
@@ -67,6 +72,7 @@ export interface ResolvedOptions {
   readonly generation: GenerationOptions;
   readonly watchdogTimeoutMs: number;
   readonly gatewayBytesMax: number;
+  readonly paused: boolean;
 }
 
 const known: ReadonlySet<string> = new Set([
@@ -79,6 +85,7 @@ const known: ReadonlySet<string> = new Set([
   "turnTimeoutMs",
   "watchdogMs",
   "residentMax",
+  "paused",
 ] satisfies (keyof StartOptions)[]);
 const knownCheckpoint: ReadonlySet<string> = new Set([
   "intervalMs",
@@ -126,6 +133,7 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
     },
     watchdogTimeoutMs: milliseconds(options.watchdogMs ?? watchdogTimeoutMs, "watchdogMs", 100),
     gatewayBytesMax,
+    paused: boolean(options.paused ?? false, "paused"),
   };
 }
 
@@ -179,6 +187,11 @@ function integer(given: unknown, name: string, min: number, max: number): number
   if (typeof given !== "number" || !Number.isInteger(given) || given < min || given > max) {
     throw bad(`${name} must be a whole number from ${min} to ${max}, not ${String(given)}`);
   }
+  return given;
+}
+
+function boolean(given: unknown, name: string): boolean {
+  if (typeof given !== "boolean") throw bad(`${name} must be true or false, not ${String(given)}`);
   return given;
 }
 

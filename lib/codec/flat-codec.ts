@@ -56,13 +56,16 @@ export function writeFlat(record: object, bytes: Uint8Array, at: number): number
 
 /** The shape of a value, learned if need be; undefined when it is no record with a shape. */
 export function shapeOf(value: unknown): Shape | undefined {
-  if (typeof value !== "object" || value === null || value.constructor !== Object) return undefined;
-  return shapes.of(value) ?? shapes.withKeys(Object.keys(value));
+  return isRecord(value) ? (shapes.of(value) ?? shapes.withKeys(Object.keys(value))) : undefined;
 }
 
-/** A shape with the keys of a record, even when no more are learned. */
-export function shapeLike(record: object): Shape {
-  return shapeOf(record) ?? shapes.alone(Object.keys(record));
+/** A shape with the keys of a record, even when no more are learned; undefined when there can be none. */
+export function shapeLike(value: unknown): Shape | undefined {
+  return shapeOf(value) ?? (isRecord(value) ? shapes.alone(Object.keys(value)) : undefined);
+}
+
+function isRecord(value: unknown): value is object {
+  return typeof value === "object" && value !== null && value.constructor === Object;
 }
 
 /** Reads the record between `at` and `end`; undefined to decline. */
@@ -209,7 +212,7 @@ function readScalar(bytes: Uint8Array, at: number, end: number, property: number
 }
 
 function readText(bytes: Uint8Array, at: number, length: number, end: number, property: number): number {
-  if (at + length > end) return DECLINED;
+  if (!(at + length <= end)) return DECLINED; // a length behind the end of the memory is undefined
   const text = readAscii(bytes, at, length);
   if (text === undefined) return DECLINED;
   values[property] = text;

@@ -123,7 +123,8 @@ export class FrameReader {
     this.targetId = fields.text();
     this.#shape = fields.u8();
     this.#definesShape = (flags & definesShape) !== 0;
-    if ((flags & ~knownFlags) !== 0) throw damaged(offset);
+    if ((flags & ~knownFlags) !== 0 || this.targetId.length > idLengthMax) throw damaged(offset);
+    if (this.caller !== undefined && this.caller.id.length > idLengthMax) throw damaged(offset);
     fields.check();
   }
 
@@ -132,7 +133,7 @@ export class FrameReader {
     const number = this.#shape;
     if (number !== 0 && !this.#definesShape) return this.#values(this.#shapes[number]);
     const payload = this.#stored();
-    if (number !== 0) this.#shapes[number] = shapeLike(payload as object);
+    if (number !== 0) this.#shapes[number] = this.#shapeOf(payload);
     return payload;
   }
 
@@ -152,7 +153,7 @@ export class FrameReader {
     const number = this.#shape;
     if (number !== 0 && !this.#definesShape) return this.#values(this.#ahead.get(number) ?? this.#shapes[number]);
     const payload = this.#stored();
-    if (number !== 0) this.#ahead.set(number, shapeLike(payload as object));
+    if (number !== 0) this.#ahead.set(number, this.#shapeOf(payload));
     return payload;
   }
 
@@ -161,6 +162,13 @@ export class FrameReader {
     const record = shape === undefined ? undefined : readValues(shape, bytes, at, end);
     if (record === undefined) throw damaged(at);
     return record;
+  }
+
+  /** The shape that a frame with this payload defines. */
+  #shapeOf(payload: unknown): Shape {
+    const shape = shapeLike(payload);
+    if (shape === undefined) throw damaged(this.#fields.at);
+    return shape;
   }
 
   #stored(): unknown {

@@ -83,7 +83,7 @@ export class Shapes {
 
   /** The shape with these keys, learned if need be; undefined when there can be none (S1, S3). */
   withKeys(keys: readonly string[]): Shape | undefined {
-    if (keys.length === 0 || keys.length > keysMax || !keys.every(isShortKey)) return undefined;
+    if (!areOfShape(keys)) return undefined;
     let branch = this.#root;
     for (const key of keys) {
       let next = branch.others.get(key);
@@ -98,9 +98,9 @@ export class Shapes {
     return branch.shape;
   }
 
-  /** A shape that is not learned and has no number. */
-  alone(keys: readonly string[]): Shape {
-    return new Shape(0, keys, this.#write, this.#read);
+  /** A shape that is not learned and has no number; undefined when there can be none (S1). */
+  alone(keys: readonly string[]): Shape | undefined {
+    return areOfShape(keys) ? new Shape(0, keys, this.#write, this.#read) : undefined;
   }
 
   #learn(keys: readonly string[]): Shape | undefined {
@@ -109,6 +109,11 @@ export class Shapes {
     this.#byNumber.push(shape);
     return shape;
   }
+}
+
+/** S1 */
+function areOfShape(keys: readonly string[]): boolean {
+  return keys.length > 0 && keys.length <= keysMax && keys.every(isShortKey);
 }
 
 function isShortKey(key: string): boolean {

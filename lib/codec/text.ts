@@ -28,24 +28,6 @@ export function readText(reader: ByteReader): string {
   return readUnits(reader, flag, reader.u16());
 }
 
-/** Writes flag and bytes without a length: for the last part of a key. */
-export function writeTextTail(writer: ByteWriter, text: string): void {
-  const head = writer.reserve(1);
-  writer.patchU8(head, writeUnits(writer, text));
-}
-
-/** Reads what `writeTextTail` wrote: everything that is left. */
-export function readTextTail(reader: ByteReader): string {
-  const flag = reader.u8();
-  return readUnits(reader, flag, reader.remaining);
-}
-
-/** Bytes that `writeTextTail` takes. */
-export function textTailBytes(text: string): number {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0xff) return 1 + text.length * 2;
-  return 1 + text.length;
-}
-
 function writeUnits(writer: ByteWriter, text: string): number {
   if (writer.latin1(text)) return narrow;
   writer.utf16(text);

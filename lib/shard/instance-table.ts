@@ -22,12 +22,14 @@ export class InstanceTable {
   }
 
   /**
-   * All instances, downwards, so that the one just given may be removed: what moves up into its slot was given before.
-   * Those that come in the meantime may be missed.
+   * All instances, downwards from an empty slot and around the end, so that the one just given may be removed: what
+   * moves up into its slot was given before, as nothing moves across an empty slot (T1).
+   * When some are added in the meantime, any may be missed or given twice.
    */
   *[Symbol.iterator](): Generator<Instance> {
-    for (let slot = this.#mask; slot >= 0; slot--) {
-      const instance = this.#slots[slot];
+    const empty = this.#slots.indexOf(undefined); // T2
+    for (let below = 1; below <= this.#mask; below++) {
+      const instance = this.#slots[(empty - below) & this.#mask];
       if (instance !== undefined) yield instance;
     }
   }

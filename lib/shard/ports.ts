@@ -1,5 +1,6 @@
 /** What a shard needs of the world, and what floors above it implement for it. */
 import type { Clock } from "../base/clock.js";
+import type { Random } from "../base/random.js";
 import type { ControlWords } from "../channel/control-words.js";
 import type { Inbound } from "../channel/inbound.js";
 import type { Outbound } from "../channel/outbound.js";
@@ -52,7 +53,7 @@ export interface RestoredShard {
   readonly messages: readonly RestoredMessage[];
   /** Rows of this shard's base that moved to another shard: deleted with the first epoch. */
   readonly tombstones: readonly Uint8Array[];
-  /** Committed state rows newer than the base, by latin1 text of the key; null for deleted ones. */
+  /** Committed rows newer than the base, those in flight excepted, by latin1 text of the key; null for deleted ones. */
   readonly overlay: ReadonlyMap<string, Uint8Array | null>;
   /** Encoded positions of this shard's splits, by `splitKey`. */
   readonly positions: ReadonlyMap<string, { readonly bytes: Uint8Array; readonly rowed: boolean }>;
@@ -69,8 +70,8 @@ export interface CapturedEffects {
   readonly cells: readonly StateCell[];
   readonly messages: readonly Message[];
   readonly outboxes: readonly (readonly OutboxEntry[])[];
-  /** Keys of in-flight rows to delete, encoded one after the other, each with a u16 length. */
-  readonly deletedKeys: Uint8Array;
+  /** What the shard wrote and deleted by key, as a RowWriter writes it. */
+  readonly rows: Uint8Array;
   readonly positions: readonly { readonly name: string; readonly bytes: Uint8Array }[];
   /** Undefined when nothing was consumed since the last capture. */
   readonly gateway: { readonly session: number; readonly consumed: number } | undefined;
@@ -113,6 +114,7 @@ export interface CapturePort {
 
 export interface ShardPorts {
   readonly clock: Clock;
+  readonly random: Random;
   readonly control: ControlWords;
   /** Channels to the other shards; undefined at the shard's own index. */
   readonly outbound: readonly (Outbound | undefined)[];

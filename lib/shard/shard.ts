@@ -12,10 +12,13 @@
  * H6. A gateway message is consumed exactly when its sequence is the next one of the session.
  * H7. Effects since the last capture are visible to the coordinator as `dirty`.
  */
+
 import { ByteWriter } from "../base/bytes.js";
+import type { Clock } from "../base/clock.js";
 import { type ErrorCode, HoldfastError, isHoldfastError, toWire } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { ingestPerStepMax, messageBytesEstimate, receivePerStepMax, turnsPerStepMax } from "../base/limits.js";
+import type { Random } from "../base/random.js";
 import { isLater, stopTurns } from "../channel/control-words.js";
 import type { Inbound } from "../channel/inbound.js";
 import { FrameReader, isCompact } from "../codec/frame-codec.js";
@@ -33,19 +36,22 @@ import { type Instance, Message, type Origin, type StateCell } from "./instance.
 import { Mailbox } from "./mailbox.js";
 import { Outbox, type OutboxEntry } from "./outbox.js";
 import { OutputWriter } from "./output.js";
-import type { CapturedEffects, RestoredShard, ShardConfig, ShardCounts, ShardPorts } from "./ports.js";
+import type { Part, PartPort } from "./part.js";
+import type { CapturedEffects, RestoredShard, ShardConfig, ShardCounts, ShardEvent, ShardPorts } from "./ports.js";
 import { type Column, type FunctionEntry, Registry } from "./registry.js";
 import { RetryQueue } from "./retry-queue.js";
+import { Rows } from "./rows.js";
 import { StateAccess } from "./state-access.js";
 import { TurnContext, type TurnPort } from "./turn-context.js";
 
-export class Shard implements TurnPort, FeedPort {
+export class Shard implements TurnPort, FeedPort, PartPort {
   readonly index: number;
   readonly registry: Registry;
-  readonly #config: ShardConfig;
+  readonly config: ShardConfig;
+  readonly rows: Rows;
   readonly #ports: ShardPorts;
-  readonly #codec = new PayloadCodec();
-  readonly #reader = new MessageReader(this.#codec);
+  readonly codec = new PayloadCodec();
+  readonly #reader = new MessageReader(this.codec);
   /** Per other shard: what its frames refer to. */
   readonly #frames: readonly (FrameReader | undefined)[];
   readonly #mailbox: Mailbox;
@@ -59,6 +65,8 @@ export class Shard implements TurnPort, FeedPort {
   readonly #asyncTurns: AsyncTurns;
   readonly #retries: RetryQueue;
   readonly #parked: Message[] = [];
+  /** The rooms beside turns. */
+  readonly #parts: Part[] = [];
   readonly #feeds: IngressFeed[] = [];
   /** Per other shard: its next frame is ahead of the open capture (H2). */
   readonly #heldBack: boolean[];
@@ -68,8 +76,7 @@ export class Shard implements TurnPort, FeedPort {
   #localSequence = 0;
   #gatewayConsumed: number;
   #gatewayCaptured: number;
-  #deletedKeys = new ByteWriter(1024);
-  #output = new OutputWriter();
+  output = new OutputWriter();
   #dirty = false;
   #pressed = false;
   #admissionOpen = true;
@@ -82,11 +89,11 @@ export class Shard implements TurnPort, FeedPort {
 
   constructor(config: ShardConfig, ports: ShardPorts, restored: RestoredShard) {
     this.index = config.index;
-    this.#config = config;
+    this.config = config;
     this.#ports = ports;
     this.#epoch = config.epoch;
     this.registry = new Registry(config.app);
-    const writing = { codec: this.#codec, writer: new ByteWriter(1024) };
+    const writing = { codec: this.codec, writer: new ByteWriter(1024) };
     this.#outboxes = ports.outbound.map((channel) => channel && new Outbox(channel, writing));
     this.#shardOf = Array.from({ length: config.keyGroups }, (_, group) =>
       shardOfKeyGroup(group, config.keyGroups, config.shards),
@@ -97,22 +104,16 @@ export class Shard implements TurnPort, FeedPort {
     this.#heldBack = new Array(config.shards).fill(false);
     this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
     this.#retries = new RetryQueue(ports.clock, config.limits.turnRetryBaseMs);
-    const { residentInstancesMax } = config.limits;
-    this.#state = new StateAccess(
-      this.registry,
-      ports.base,
-      this.#codec,
-      config.epoch,
-      residentInstancesMax,
-      restored.overlay,
-    );
+    this.rows = new Rows(ports.base, restored.overlay, config.epoch);
+    this.#state = new StateAccess(this.registry, this.rows, this.codec, config.limits.residentInstancesMax);
     this.#mailbox = new Mailbox(this.#state);
     this.#gatewayConsumed = restored.gatewayConsumed;
     this.#gatewayCaptured = restored.gatewayConsumed;
     this.#orphans = restored.orphans;
-    this.#frames = ports.inbound.map((channel) => channel && new FrameReader(this.#codec));
+    this.#frames = ports.inbound.map((channel) => channel && new FrameReader(this.codec));
     ports.capture.attach(this.#frames);
     this.#restore(restored);
+    for (const part of this.#parts) part.restore?.();
     for (const { ingress, split } of config.splits) this.#openFeed(ingress, split, restored);
     ports.control.setEpoch(this.index, this.#epoch);
   }
@@ -143,7 +144,7 @@ export class Shard implements TurnPort, FeedPort {
 
   /** One pass of the loop. Returns the amount of work; zero means that nothing was there to do. */
   step(): number {
-    this.#state.beginStep();
+    this.rows.beginStep();
     const pressure = this.#ports.control.pressure;
     let work = this.#captureWanted();
     work += this.#drainOutboxes();
@@ -151,11 +152,12 @@ export class Shard implements TurnPort, FeedPort {
     this.#admitted = this.#admits(pressure);
     if (this.#admitted) work += this.#receiveGateway() + this.#ingest();
     work += this.#complete();
-    if ((pressure & stopTurns) === 0) work += this.#retry() + this.#runTurns();
+    if ((pressure & stopTurns) === 0) work += this.#stepParts() + this.#retry() + this.#runTurns();
     this.#publish();
     work += this.#ports.capture.step();
     this.#mailbox.forgetResolved();
     work += this.#state.evict();
+    this.rows.settle();
     return work;
   }
 
@@ -166,14 +168,25 @@ export class Shard implements TurnPort, FeedPort {
   mayWork(): boolean {
     const { control, gateway } = this.#ports;
     this.press();
-    this.#state.releaseView();
+    this.rows.releaseView();
     if (isLater(control.want, this.#epoch) && !this.#ports.capture.open) return true;
     if (this.#framesWait()) return true;
-    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#retries.due())) return true;
+    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#retries.due() || this.#partsDue()))
+      return true;
     if (this.#admits(control.pressure) && (!this.#admitted || !gateway.empty())) return true; // feeds cannot be asked
     if (this.#asyncTurns.settled) return true;
     if (this.#drainOutboxes() + this.#publish() > 0) return true; // room made before the wish for it was seen
     return this.#captureMayMove();
+  }
+
+  #stepParts(): number {
+    let work = 0;
+    for (let i = 0; i < this.#parts.length; i++) work += this.#parts[i].step?.() ?? 0;
+    return work;
+  }
+
+  #partsDue(): boolean {
+    return this.#parts.some(({ nextDue }) => nextDue !== undefined && nextDue <= this.clock.now());
   }
 
   #framesWait(): boolean {
@@ -192,8 +205,45 @@ export class Shard implements TurnPort, FeedPort {
 
   /** Milliseconds until the shard must step again even if nothing happens; undefined when nothing is due. */
   dueIn(): number | undefined {
-    const due = Math.min(this.#retries.nextDue, this.#asyncTurns.nextDeadline);
+    let due = this.#asyncTurns.nextDeadline;
+    if ((this.#ports.control.pressure & stopTurns) === 0) {
+      due = Math.min(due, this.#retries.nextDue);
+      for (const part of this.#parts) due = Math.min(due, part.nextDue ?? Number.POSITIVE_INFINITY);
+    }
     return due === Number.POSITIVE_INFINITY ? undefined : Math.max(0, due - this.#ports.clock.now());
+  }
+
+  get clock(): Clock {
+    return this.#ports.clock;
+  }
+
+  get random(): Random {
+    return this.#ports.random;
+  }
+
+  keyGroupOf(id: string): number {
+    return hashId(id) % this.config.keyGroups;
+  }
+
+  owns(keyGroup: number): boolean {
+    return this.#shardOf[keyGroup] === this.index;
+  }
+
+  wakeSelf(): void {
+    this.#ports.wakeSelf();
+  }
+
+  report(event: ShardEvent): void {
+    this.#ports.report(event);
+  }
+
+  /** Runs what somebody outside asks for, between turns. Its effects are part of the next commit. */
+  command(name: string, args: readonly unknown[]): unknown {
+    for (const { commands } of this.#parts) {
+      const run = commands?.[name] as ((...given: readonly unknown[]) => unknown) | undefined;
+      if (run !== undefined) return run(...args);
+    }
+    return invariant(false, "a command has a part that runs it");
   }
 
   /** Takes no more from ingresses; what was accepted goes on. */
@@ -235,15 +285,15 @@ export class Shard implements TurnPort, FeedPort {
       cells: this.#state.dirty,
       messages: this.captureMessages(),
       outboxes: this.captureOutboxes(),
-      deletedKeys: this.#deletedKeys.take(),
+      rows: this.rows.takeJournal(),
       positions: this.#capturePositions(),
       gateway: this.#captureGateway(),
-      output: this.#output,
+      output: this.output,
       counts: this.counts,
       inFlight,
     };
     this.#state.dirty = [];
-    this.#output = new OutputWriter();
+    this.output = new OutputWriter();
     this.#dirty = false;
     this.#pressed = false;
     this.#ports.control.setDirty(this.index, false);
@@ -263,19 +313,19 @@ export class Shard implements TurnPort, FeedPort {
     const moved = this.#feeds.filter((feed) => feed.moved);
     return moved.map((feed) => {
       feed.moved = false;
-      return { name: feed.key, bytes: this.#codec.encode(feed.position).slice() };
+      return { name: feed.key, bytes: this.codec.encode(feed.position).slice() };
     });
   }
 
   #captureGateway(): CapturedEffects["gateway"] {
     if (this.#gatewayCaptured === this.#gatewayConsumed) return undefined;
     this.#gatewayCaptured = this.#gatewayConsumed;
-    return { session: this.#config.session, consumed: this.#gatewayConsumed };
+    return { session: this.config.session, consumed: this.#gatewayConsumed };
   }
 
   #captureMayMove(): boolean {
     if (!this.#ports.capture.open) return false;
-    for (let other = 0; other < this.#config.shards; other++) {
+    for (let other = 0; other < this.config.shards; other++) {
       if (isLater(this.#epoch, this.#ports.control.epoch(other))) return false;
     }
     return true;
@@ -288,7 +338,7 @@ export class Shard implements TurnPort, FeedPort {
     for (const outbox of this.#outboxes) {
       if (outbox !== undefined && outbox.length > 0) moved += outbox.drain(this.#epoch, this.#leftOutbox);
     }
-    if (moved > 0) this.#touch();
+    if (moved > 0) this.touch();
     return moved;
   }
 
@@ -382,7 +432,7 @@ export class Shard implements TurnPort, FeedPort {
   ): void {
     const entry = this.registry.coded(code);
     invariant(entry !== undefined, "a message is for a known function type");
-    const keyGroup = (hash >>> 0) % this.#config.keyGroups;
+    const keyGroup = (hash >>> 0) % this.config.keyGroups;
     invariant(this.#shardOf[keyGroup] === this.index, "a message arrives at the shard of its key group");
     const weight = messageBytesEstimate + length;
     this.#accept(
@@ -392,7 +442,7 @@ export class Shard implements TurnPort, FeedPort {
 
   #accept(message: Message): void {
     this.#mailbox.accept(message);
-    this.#touch();
+    this.touch();
   }
 
   #receiveGateway(): number {
@@ -436,7 +486,7 @@ export class Shard implements TurnPort, FeedPort {
 
   /** Ingress and gateway are admitted by bytes in flight: closed above the mark, open again below half. */
   #admits(pressure: number): boolean {
-    const { admissionBytesMax, overloadBytesMax } = this.#config.limits;
+    const { admissionBytesMax, overloadBytesMax } = this.config.limits;
     let bytes = this.#mailbox.bytes;
     for (const outbox of this.#outboxes) if (outbox !== undefined) bytes += outbox.bytes;
     if (bytes > overloadBytesMax) throw overload(bytes);
@@ -457,7 +507,7 @@ export class Shard implements TurnPort, FeedPort {
         taken++;
       }
     }
-    if (taken > 0) this.#touch();
+    if (taken > 0) this.touch();
     this.#noticeExhaustion();
     return taken;
   }
@@ -466,14 +516,14 @@ export class Shard implements TurnPort, FeedPort {
   #noticeExhaustion(): void {
     if (this.#exhausted || !this.#feeds.every((feed) => feed.exhausted)) return;
     this.#exhausted = true;
-    this.#touch();
+    this.touch();
   }
 
   #openFeed(ingressName: string, split: string, restored: RestoredShard): void {
-    const ingress = this.#config.app.ingresses.find((candidate) => candidate.name === ingressName);
+    const ingress = this.config.app.ingresses.find((candidate) => candidate.name === ingressName);
     invariant(ingress !== undefined, "a dealt split belongs to an ingress of the application");
     const known = restored.positions.get(splitKey(ingressName, split));
-    const position = known === undefined ? undefined : this.#codec.decode(known.bytes);
+    const position = known === undefined ? undefined : this.codec.decode(known.bytes);
     const moved = known !== undefined && !known.rowed;
     this.#feeds.push(new IngressFeed(ingress, split, position, moved, this.#ports.wakeSelf, this));
   }
@@ -485,7 +535,7 @@ export class Shard implements TurnPort, FeedPort {
   reject(ingress: string, reject: Reject, error: unknown): void {
     const code = this.registry.egressCodes.get(rejectsName(ingress));
     invariant(code !== undefined, "every ingress has its rejects");
-    this.#output.record(code, this.encode(reject, "reject"));
+    this.output.record(code, this.encode(reject, "reject"));
     this.#ports.report({ kind: "rejected", ingress, split: reject.split, where: reject.where, error });
   }
 
@@ -496,7 +546,7 @@ export class Shard implements TurnPort, FeedPort {
   }
 
   encode(value: unknown, what: string): Uint8Array {
-    return this.#codec.encode(copyPlain(value, what)).slice();
+    return this.codec.encode(copyPlain(value, what)).slice();
   }
 
   #runTurns(): number {
@@ -541,8 +591,9 @@ export class Shard implements TurnPort, FeedPort {
       this.dispatch(entry, id, payload, weight, message.idHi, message.idLo, i, message.target);
     }
     if (context.records.length > 0)
-      for (const { egressCode, bytes } of context.records) this.#output.record(egressCode, bytes);
-    if (message.ask !== undefined) for (const bytes of context.replies) this.#output.reply(message.ask, false, bytes);
+      for (const { egressCode, bytes } of context.records) this.output.record(egressCode, bytes);
+    if (message.ask !== undefined) for (const bytes of context.replies) this.output.reply(message.ask, false, bytes);
+    context.applyStaged();
     context.end();
     this.#finish(message);
   }
@@ -552,7 +603,7 @@ export class Shard implements TurnPort, FeedPort {
     if (message.rowed) {
       this.#deleteRow(message.keyGroup, message.origin, message.sequence);
     }
-    this.#touch();
+    this.touch();
   }
 
   /** Sends one message: into the mailbox when it stays here, else towards its shard (H4). */
@@ -567,7 +618,7 @@ export class Shard implements TurnPort, FeedPort {
     caller: Instance | undefined,
   ): void {
     const hash = hashId(id) | 0;
-    const keyGroup = (hash >>> 0) % this.#config.keyGroups;
+    const keyGroup = (hash >>> 0) % this.config.keyGroups;
     const shard = this.#shardOf[keyGroup];
     const lo = childLo(parentLo, index);
     const hi = childHi(parentHi, lo, index);
@@ -592,7 +643,7 @@ export class Shard implements TurnPort, FeedPort {
     message.entry.context = undefined;
     message.target.state = "running";
     this.#mailbox.hold(message);
-    this.#asyncTurns.add(context, message, outcome, this.#config.limits.turnTimeoutMs);
+    this.#asyncTurns.add(context, message, outcome, this.config.limits.turnTimeoutMs);
   }
 
   #complete(): number {
@@ -624,11 +675,12 @@ export class Shard implements TurnPort, FeedPort {
 
   /** A turn threw: nothing of it applies. It is tried again, or its address is parked with its messages. */
   #fail(context: TurnContext, message: Message, error: unknown): void {
+    context.discardStaged();
     context.end();
     if (isHoldfastError(error) && notTheFunctions.has(error.code)) throw error;
     message.attempts++;
     this.#mailbox.hold(message);
-    if (message.attempts < this.#config.limits.turnAttemptsMax) {
+    if (message.attempts < this.config.limits.turnAttemptsMax) {
       message.target.state = "backoff";
       this.#retries.add(message);
     } else this.#park(message, error);
@@ -644,36 +696,29 @@ export class Shard implements TurnPort, FeedPort {
       `${address} failed ${message.attempts} times; its messages wait, and are tried again at the next start`,
       { address, cause: error },
     );
-    if (message.ask !== undefined) this.#output.reply(message.ask, true, this.encode(toPlain(failure), "failure"));
+    if (message.ask !== undefined) this.output.reply(message.ask, true, this.encode(toPlain(failure), "failure"));
     this.#ports.report({ kind: "parked", address, error: failure });
-    this.#touch();
+    this.touch();
   }
 
   // --- the rest -----------------------------------------------------------------------------------------------------
 
   #restore(restored: RestoredShard): void {
-    for (const key of restored.tombstones) this.#deleteKey(key);
+    for (const key of restored.tombstones) this.rows.forget(key);
     for (const { generation, sender, sequence, body, rowed } of restored.messages) {
       this.#reader.read(body, 0, body.length);
       this.#enqueue(this.#reader, { generation, sender }, sequence, body.length, rowed);
     }
-    if (restored.tombstones.length > 0) this.#touch();
+    if (restored.tombstones.length > 0) this.touch();
   }
 
   #deleteRow(keyGroup: number, { generation, sender }: Origin, sequence: number): void {
-    const writer = this.#deletedKeys;
-    writer.u16(inflightKeyBytes);
-    const at = writer.reserve(inflightKeyBytes);
-    writeInflightKey(writer.memory, at, keyGroup, generation, sender, sequence);
+    writeInflightKey(inflightKeyScratch, 0, keyGroup, generation, sender, sequence);
+    this.rows.forget(inflightKeyScratch);
   }
 
-  #deleteKey(key: Uint8Array): void {
-    this.#deletedKeys.u16(key.length);
-    this.#deletedKeys.bytes(key);
-  }
-
-  /** H7 */
-  #touch(): void {
+  /** There is something new to commit (H7). */
+  touch(): void {
     if (this.#dirty) return;
     this.#dirty = true;
     this.#ports.control.setDirty(this.index, true);
@@ -682,12 +727,14 @@ export class Shard implements TurnPort, FeedPort {
   /** Somebody outside waits for what was done here: asks for a commit, once per epoch. */
   press(): void {
     if (this.#pressed || !this.#dirty) return;
-    if (this.#gatewayConsumed === this.#gatewayCaptured && this.#output.empty) return;
+    if (this.#gatewayConsumed === this.#gatewayCaptured && this.output.empty) return;
     this.#pressed = true;
     this.#ports.control.waiting = true;
     this.#ports.wakeStorage();
   }
 }
+
+const inflightKeyScratch = new Uint8Array(inflightKeyBytes);
 
 /** Failures that a turn only met: they are the engine's, and end the shard. */
 const notTheFunctions: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

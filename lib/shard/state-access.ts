@@ -7,25 +7,18 @@
  * S2. A cell written in epoch e is in the delta of e + 1. It may be dropped only when the base's own epoch row, read in
  *     the view that later reads will use or an older one, is at least e + 1.
  * S3. Views only move forward, so a read after an eviction sees at least what the eviction saw.
- * S4. The overlay (committed rows newer than the base at recovery) is consulted before the base, until the base has
- *     reached the epoch recovered.
  */
 import { invariant } from "../base/invariant.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
 import { freezePlain } from "../codec/plain-data.js";
-import type { BaseReader } from "../store/base.js";
 import { stateKey } from "../store/row-key.js";
 import { FurtherCell, Instance, type Message, type StateCell } from "./instance.js";
 import type { Column, Registry } from "./registry.js";
+import type { Rows } from "./rows.js";
 import { decodeStateValue } from "./state-value.js";
 
 /** Instances looked at by one step of an eviction sweep. */
 const sweepPerStepMax = 512;
-
-/** A key as a string, for maps. */
-export function keyText(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
-}
 
 export class StateAccess {
   /** Instances in memory. */
@@ -33,41 +26,19 @@ export class StateAccess {
   /** Cells written since the last capture. */
   dirty: StateCell[] = [];
   readonly #registry: Registry;
-  readonly #base: BaseReader;
+  readonly #rows: Rows;
   readonly #codec: PayloadCodec;
   readonly #residentMax: number;
-  #overlay: ReadonlyMap<string, Uint8Array | null> | undefined;
-  readonly #overlayEpoch: number;
   /** Nobody reads it; it keeps the compiler from leaving `touch` out. */
   #touched = 0;
-  #viewIsFresh = false;
   #sweep: Iterator<Instance> | undefined;
   #sweepEpoch = -1;
 
-  constructor(
-    registry: Registry,
-    base: BaseReader,
-    codec: PayloadCodec,
-    epoch: number,
-    residentMax: number,
-    overlay: ReadonlyMap<string, Uint8Array | null>,
-  ) {
+  constructor(registry: Registry, rows: Rows, codec: PayloadCodec, residentMax: number) {
     this.#registry = registry;
-    this.#base = base;
+    this.#rows = rows;
     this.#codec = codec;
     this.#residentMax = residentMax;
-    this.#overlay = overlay.size === 0 ? undefined : overlay;
-    this.#overlayEpoch = epoch;
-  }
-
-  /** A new step begins: the next read moves to the newest view (S3). */
-  beginStep(): void {
-    this.#viewIsFresh = false;
-  }
-
-  /** Lets go of the current view, so that a sleeping shard keeps no old pages alive. */
-  releaseView(): void {
-    this.#base.refresh();
   }
 
   touch({ entry, hash }: Message): void {
@@ -117,8 +88,7 @@ export class StateAccess {
   evict(): number {
     if (this.resident <= this.#residentMax) return 0;
     if (this.#sweep === undefined) {
-      this.#freshen();
-      const epoch = this.#base.epoch(); // S2
+      const epoch = this.#rows.baseEpoch(); // S2
       if (epoch === this.#sweepEpoch) return 0; // nothing was merged since the last sweep
       this.#sweepEpoch = epoch;
       this.#sweep = this.#everyInstance();
@@ -152,29 +122,10 @@ export class StateAccess {
 
   #load(cell: StateCell): void {
     const { instance, column } = cell;
-    const bytes = this.#read(stateKey(instance.keyGroup, column.code, instance.id));
+    const bytes = this.#rows.committed(stateKey(instance.keyGroup, column.code, instance.id));
     if (bytes === undefined) return;
     const { value, mutable } = freezePlain(decodeStateValue(this.#codec, bytes), `state ${column.name}`);
     cell.value = value;
     cell.mutable = mutable;
-  }
-
-  #read(key: Uint8Array): Uint8Array | undefined {
-    this.#freshen();
-    if (this.#overlay !== undefined) {
-      if (this.#base.epoch() >= this.#overlayEpoch)
-        this.#overlay = undefined; // S4
-      else {
-        const row = this.#overlay.get(keyText(key));
-        if (row !== undefined) return row ?? undefined;
-      }
-    }
-    return this.#base.get(key);
-  }
-
-  #freshen(): void {
-    if (this.#viewIsFresh) return;
-    this.#base.refresh();
-    this.#viewIsFresh = true;
   }
 }

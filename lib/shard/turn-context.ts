@@ -38,6 +38,12 @@ export interface StagedSend {
   weight: number;
 }
 
+/** Something a turn asked for that is neither a send nor a record nor a write; it applies or is discarded with the turn. */
+export interface StagedEffect {
+  apply(): void;
+  discard?(): void;
+}
+
 /** A record of a turn that has not ended. */
 export interface StagedRecord {
   readonly egressCode: number;
@@ -56,6 +62,8 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   readonly records: StagedRecord[] = [];
   /** @internal Replies of this turn to an `ask`. */
   readonly replies: Uint8Array[] = [];
+  /** @internal What the turn asked the shard's parts for; see `stage`. */
+  readonly staged: StagedEffect[] = [];
   /** @internal */
   active = false;
   readonly #port: TurnPort;
@@ -133,6 +141,26 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     this.#message = message;
     this.#instance = message.target;
     this.active = true;
+  }
+
+  /** @internal Has something happen when the turn is applied, after its writes and sends, or when it is not. */
+  stage(effect: StagedEffect): void {
+    this.instance; // T2
+    this.staged.push(effect);
+  }
+
+  /** @internal */
+  applyStaged(): void {
+    if (this.staged.length === 0) return;
+    for (const effect of this.staged) effect.apply();
+    this.staged.length = 0;
+  }
+
+  /** @internal */
+  discardStaged(): void {
+    if (this.staged.length === 0) return;
+    for (const effect of this.staged) effect.discard?.();
+    this.staged.length = 0;
   }
 
   /** @internal Ends the turn and forgets what is staged; applying it is the shard's work, before this. */

@@ -9,7 +9,7 @@
  *     other, never both.
  * C4. A frame that was copied has its row when it is consumed later.
  */
-import { ByteReader, ByteWriter } from "../base/bytes.js";
+import { ByteWriter } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
 import { invariant, unreachable } from "../base/invariant.js";
 import { captureRowsPerStepMax } from "../base/limits.js";
@@ -24,7 +24,8 @@ import type { OutboxEntry } from "../shard/outbox.js";
 import type { CapturedEffects, CapturePort } from "../shard/ports.js";
 import { writeStateValue } from "../shard/state-value.js";
 import { inflightKeyBytes, stateKeyBytesMax, writeInflightKey, writeStateKey } from "../store/row-key.js";
-import { type Delta, RowWriter } from "./delta.js";
+import { RowWriter } from "../store/row-writer.js";
+import type { Delta } from "./delta.js";
 import { gatewayRow, positionRow } from "./meta-rows.js";
 
 export interface CaptureConfig {
@@ -196,8 +197,7 @@ export class Capture implements CapturePort {
   // --- rows ---------------------------------------------------------------------------------------------------------
 
   #encodeSmallParts(effects: CapturedEffects): void {
-    const deleted = new ByteReader(effects.deletedKeys);
-    while (deleted.remaining > 0) this.#rows.delete(deleted.view(deleted.u16()));
+    this.#rows.rows(effects.rows);
     for (const { name, bytes } of effects.positions) {
       const row = positionRow(name, bytes);
       this.#rows.put(row.key, row.value);

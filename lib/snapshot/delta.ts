@@ -1,7 +1,7 @@
 /**
  * What one shard adds in one epoch: rows for its base, and output that leaves with the commit.
  *
- *     rows:     key length u16 · key · value length + 1 u32 (0: delete) · value, repeated
+ *     rows:     what a RowWriter writes (row-writer.ts)
  *     payload:  rows length u32 · rows · output          the bytes of the log's DELTA records, parts joined
  */
 import { ByteReader, ByteWriter } from "../base/bytes.js";
@@ -22,56 +22,6 @@ export interface Delta {
   readonly inFlight: number;
   /** Time the capture took on the shard's thread. */
   readonly workMs: number;
-}
-
-/** Writes the rows of a delta. */
-export class RowWriter {
-  readonly #writer = new ByteWriter(4096);
-  #keyAt = 0;
-  #valueAt = 0;
-
-  get length(): number {
-    return this.#writer.length;
-  }
-
-  delete(key: Uint8Array, offset = 0, length = key.length): void {
-    this.#writer.u16(length);
-    this.#writer.bytes(key, offset, length);
-    this.#writer.u32(0);
-  }
-
-  put(key: Uint8Array, value: Uint8Array): void {
-    this.beginKey().bytes(key);
-    this.endKey().bytes(value);
-    this.endValue();
-  }
-
-  /** Begins a row; the key's bytes are written to the writer returned. */
-  beginKey(): ByteWriter {
-    this.#keyAt = this.#writer.reserve(2);
-    return this.#writer;
-  }
-
-  /** Ends the key; the value's bytes are written to the writer returned. */
-  endKey(): ByteWriter {
-    this.#writer.patchU16(this.#keyAt, this.#writer.length - this.#keyAt - 2);
-    this.#valueAt = this.#writer.reserve(4);
-    return this.#writer;
-  }
-
-  endValue(): void {
-    this.#writer.patchU32(this.#valueAt, this.#writer.length - this.#valueAt - 4 + 1);
-  }
-
-  /** Ends the row as a deletion instead of `endValue`, with nothing written since `endKey`. */
-  endDelete(): void {
-    this.#writer.patchU32(this.#valueAt, 0);
-  }
-
-  /** The rows, on an ArrayBuffer of their own; the writer is then empty. */
-  take(): Uint8Array<ArrayBuffer> {
-    return this.#writer.take();
-  }
 }
 
 /** No delta is larger: the overload cap comes first. */
@@ -100,16 +50,6 @@ export function valueAt(rows: Uint8Array, at: number): Uint8Array | undefined {
 
 function u32(bytes: Uint8Array, at: number): number {
   return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
-}
-
-/** Visits the rows of a delta in order; key and value are views, `undefined` deletes. */
-export function forEachRow(rows: Uint8Array, visit: (key: Uint8Array, value: Uint8Array | undefined) => void): void {
-  const reader = new ByteReader(rows, "HF_LOG_DAMAGED");
-  while (reader.remaining > 0) {
-    const key = reader.view(reader.u16());
-    const length = reader.u32();
-    visit(key, length === 0 ? undefined : reader.view(length - 1));
-  }
 }
 
 /** The payload of a delta's log records. */

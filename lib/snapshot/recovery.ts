@@ -27,7 +27,7 @@ import { hashName } from "../partition/hash.js";
 import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { splitKey } from "../shard/ingress-feed.js";
 import type { RestoredMessage, RestoredShard } from "../shard/ports.js";
-import { keyText } from "../shard/state-access.js";
+import { keyText } from "../shard/rows.js";
 import type { BaseWriter, Row } from "../store/base.js";
 import {
   compareInflight,
@@ -364,7 +364,7 @@ export class Recovery {
         else if (tableOf(key) === rowTable.INFLIGHT) this.#dealMessage(deals, owner, key, value, keyGroups, known);
       };
       forEachCommittedRow(merge, visit, withoutState(merge.base, keyGroups));
-      for (const [key, value] of merge.overlay) if (isState(key)) deals[owner].overlay.set(key, value);
+      for (const [key, value] of merge.overlay) if (isShards(key)) deals[owner].overlay.set(key, value);
     }
     return deals.map((deal) => deal.finish());
   }
@@ -488,8 +488,9 @@ function* withoutState(base: BaseWriter, keyGroups: number): Iterable<StoredRow>
   for (const { from, to } of keyGroupRangeBounds(0, keyGroups, rowTable.INFLIGHT)) yield* base.scan(from, to);
 }
 
-function isState(text: string): boolean {
-  return text.charCodeAt(2) === rowTable.STATE && ((text.charCodeAt(0) << 8) | text.charCodeAt(1)) !== metaKeyGroup;
+/** True for rows that a shard reads by itself. */
+function isShards(text: string): boolean {
+  return text.charCodeAt(2) !== rowTable.INFLIGHT && ((text.charCodeAt(0) << 8) | text.charCodeAt(1)) !== metaKeyGroup;
 }
 
 function metaName(key: Uint8Array): string {

@@ -2,8 +2,8 @@
 import { ByteReader, ByteWriter } from "../base/bytes.js";
 import { readText, writeText } from "../codec/text.js";
 import type { RestoredMessage, RestoredShard } from "../shard/ports.js";
-import { keyText } from "../shard/state-access.js";
-import { forEachRow, RowWriter } from "./delta.js";
+import { keyText } from "../shard/rows.js";
+import { forEachRow, RowWriter } from "../store/row-writer.js";
 
 export function packRestored(restored: RestoredShard): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(4096);

@@ -34,7 +34,7 @@ export interface BaseReader {
   epoch(): number;
   /** The value belongs to the caller. */
   get(key: Uint8Array): Uint8Array | undefined;
-  /** Rows with `from <= key < to` in key order, materialised. */
-  scan(from: Uint8Array, to: Uint8Array): { readonly key: Uint8Array; readonly value: Uint8Array }[];
+  /** Rows with `from <= key < to` in key order, materialised, at most `limit`. */
+  scan(from: Uint8Array, to: Uint8Array, limit?: number): { readonly key: Uint8Array; readonly value: Uint8Array }[];
   close(): void;
 }

@@ -271,10 +271,13 @@ class LmdbBaseReader implements BaseReader {
     }
   }
 
-  scan(from: Uint8Array, to: Uint8Array): StoredRow[] {
+  scan(from: Uint8Array, to: Uint8Array, limit = Number.POSITIVE_INFINITY): StoredRow[] {
     enter(this.#gate);
     try {
-      return readRange(this.#db, this.#path, from, to, this.#hold() as { transaction: Transaction });
+      return readRange(this.#db, this.#path, from, to, {
+        ...(this.#hold() as { transaction: Transaction }),
+        ...(limit === Number.POSITIVE_INFINITY ? {} : { limit }),
+      });
     } finally {
       leave(this.#gate);
     }
@@ -367,7 +370,7 @@ function readRange(
   path: string,
   start: Uint8Array,
   end: Uint8Array,
-  how: { transaction: Transaction } | { limit: number },
+  how: { transaction?: Transaction; limit?: number },
 ): StoredRow[] {
   const rows: StoredRow[] = [];
   try {

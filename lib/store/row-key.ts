@@ -15,8 +15,19 @@ import { HoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { idLengthMax, keyGroupsMax } from "../base/limits.js";
 
-/** The tables of a base. TIMER, OPERATION and QUARANTINE are numbers kept free for rows that do not exist yet. */
-export const rowTable = { META: 0, STATE: 1, INFLIGHT: 2, TIMER: 3, OPERATION: 4, QUARANTINE: 5 } as const;
+/** The tables of a base. The numbers are frozen. */
+export const rowTable = {
+  META: 0,
+  STATE: 1,
+  INFLIGHT: 2,
+  TIMER: 3,
+  OPERATION: 4,
+  QUARANTINE: 5,
+  /** Entries of `table` states and items of `list` states. */
+  ENTRY: 6,
+  /** Idempotency keys. */
+  REQUEST: 7,
+} as const;
 export type RowTable = (typeof rowTable)[keyof typeof rowTable];
 
 /** The key group of META rows; after every real one. */
@@ -81,6 +92,14 @@ export function writeInflightKey(
   into[at + 8] = sender;
   writeU64(into, at + 9, sequence);
   return at + inflightKeyBytes;
+}
+
+/** The key of a row of one of the other tables: its part behind the prefix is the table's own matter. */
+export function rowKey(keyGroup: number, table: RowTable, part: Uint8Array): Uint8Array {
+  const into = new Uint8Array(3 + part.length);
+  writePrefix(into, 0, keyGroup, table);
+  into.set(part, 3);
+  return into;
 }
 
 /** An in-flight key of its own. */

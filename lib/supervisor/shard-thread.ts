@@ -3,10 +3,12 @@
  *
  * A compiled file, so that it starts on every supported Node; the application module is loaded from here.
  */
+import { randomInt } from "node:crypto";
 import { type MessagePort, workerData } from "node:worker_threads";
 import { systemClock } from "../base/clock.js";
 import { toWire } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
+import { seededRandom } from "../base/random.js";
 import { ControlWords } from "../channel/control-words.js";
 import { Doorbell } from "../channel/doorbell.js";
 import { Inbound } from "../channel/inbound.js";
@@ -31,6 +33,8 @@ export type ShardControl = {
   /** Loads the application and starts the loop. */
   start(): Promise<void>;
   closeFeeds(): void;
+  /** Runs a command of one of the shard's parts; what it does is part of the next commit. */
+  command(name: string, args: readonly unknown[]): unknown;
   /** Ends the loop and lets go of the base; the thread then ends by itself. */
   close(): void;
 };
@@ -82,6 +86,13 @@ class ShardThread {
     this.#shard?.closeFeeds();
   }
 
+  command(name: string, args: readonly unknown[]): unknown {
+    invariant(this.#shard !== undefined, "commands are for shards that run");
+    const result = this.#shard.command(name, args);
+    this.#loop?.wake();
+    return result;
+  }
+
   close(): void {
     this.#loop?.end();
     this.#shard?.closeFeeds();
@@ -116,6 +127,7 @@ class ShardThread {
       { ...data, app },
       {
         clock: systemClock,
+        random: seededRandom(randomInt(2 ** 32)),
         control,
         inbound,
         outbound,
@@ -161,6 +173,7 @@ const thread = new ShardThread(data);
 const api: ShardControl = {
   start: () => thread.start(),
   closeFeeds: () => thread.closeFeeds(),
+  command: (name, args) => thread.command(name, args),
   close: () => thread.close(),
 };
 expose(api, data.controlPort as MessagePort);

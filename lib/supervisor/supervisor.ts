@@ -23,7 +23,7 @@ import {
   restartWindowMs,
   ringBytesDefault,
 } from "../base/limits.js";
-import { ControlWords } from "../channel/control-words.js";
+import { ControlWords, drainPressure, stopTurns } from "../channel/control-words.js";
 import { Doorbell } from "../channel/doorbell.js";
 import { Outbound } from "../channel/outbound.js";
 import { acquireLock, type Lock } from "../log/lock.js";
@@ -52,6 +52,8 @@ export interface SupervisorConfig {
   readonly moduleUrl: string;
   readonly recovery: Omit<RecoveryConfig, "session">;
   readonly limits: ShardLimits;
+  /** Shards take nothing in and start no turns. */
+  readonly paused: boolean;
   readonly generation: GenerationOptions;
   readonly watchdogTimeoutMs: number;
 }
@@ -189,6 +191,15 @@ export class Supervisor {
     await this.#storage?.call("acknowledge", egressCode, epoch, position);
   }
 
+  /** Runs a command in one shard, or in all of them; their results by shard. Waits for a restart to be over. */
+  async command(name: string, args: readonly unknown[], shard?: number): Promise<unknown[]> {
+    await this.#restarting;
+    const workers = this.#generation?.workers;
+    if (workers === undefined) throw new HoldfastError("HF_STOPPED", "the application has ended");
+    const asked = shard === undefined ? workers : [workers[shard]];
+    return Promise.all(asked.map((worker) => worker.control.call("command", name, args)));
+  }
+
   /** No shard takes any more from its ingresses. */
   async closeFeeds(): Promise<void> {
     await this.#restarting;
@@ -254,6 +265,7 @@ export class Supervisor {
     const control = new ControlWords(memory, shards);
     control.want = report.epoch;
     control.committed = report.epoch;
+    if (this.#config.paused) control.raisePressure(drainPressure | stopTurns);
     new Int32Array(this.#gates).fill(0, shardGate(0));
     const rings = matrix(shards, () => allocateRing({ capacity: ringBytesDefault, shared: true }) as SharedArrayBuffer);
     const pairs = matrix(shards, () => new MessageChannel());

@@ -5,7 +5,7 @@ import { ByteReader, ByteWriter } from "../../lib/base/bytes.js";
 import { HoldfastError, isHoldfastError } from "../../lib/base/errors.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { copyPlain, freezePlain } from "../../lib/codec/plain-data.js";
-import { readText, readTextTail, writeText, writeTextTail } from "../../lib/codec/text.js";
+import { readText, writeText } from "../../lib/codec/text.js";
 import { anyText, isSame, plainData, refusedData } from "./plain-data.arbitrary.js";
 
 const codec = new PayloadCodec();
@@ -137,21 +137,19 @@ describe("payload codec", () => {
 });
 
 describe("text", () => {
-  test("any string comes back, with a length or as a tail, and different strings differ in bytes", () => {
+  test("any string comes back, and different strings differ in bytes", () => {
     fc.assert(
       fc.property(anyText, anyText, (a, b) => {
         const writer = new ByteWriter();
         writeText(writer, a);
         writeText(writer, b);
-        writeTextTail(writer, a);
         const reader = new ByteReader(writer.take());
         assert.equal(readText(reader), a);
         assert.equal(readText(reader), b);
-        assert.equal(readTextTail(reader), a);
         reader.finish();
-        writeTextTail(writer, a);
+        writeText(writer, a);
         const bytesOfA = writer.take();
-        writeTextTail(writer, b);
+        writeText(writer, b);
         assert.equal(Buffer.compare(bytesOfA, writer.take()) === 0, a === b);
       }),
       { numRuns: 1000 },

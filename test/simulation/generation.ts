@@ -278,6 +278,7 @@ export class Generation {
       { ...this.#config, index, splits: this.#workload.splits.filter((_, place) => place % shards === index) },
       {
         clock,
+        random: this.#port.random,
         control,
         inbound,
         outbound,

@@ -9,14 +9,27 @@
  */
 import { MessageReader } from "../../lib/codec/message-codec.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
+import { hashId } from "../../lib/partition/hash.js";
 import { columnCode, Registry } from "../../lib/shard/registry.js";
-import { keyText } from "../../lib/shard/state-access.js";
+import { keyText } from "../../lib/shard/rows.js";
 import { decodeStateValue } from "../../lib/shard/state-value.js";
-import { type Delta, forEachRow } from "../../lib/snapshot/delta.js";
+import type { Delta } from "../../lib/snapshot/delta.js";
 import { decodeMeta } from "../../lib/snapshot/meta-rows.js";
-import { columnOf, decodeKey, epochKey, keyGroupOf, metaKeyGroup, rowTable, tableOf } from "../../lib/store/row-key.js";
+import {
+  columnOf,
+  decodeKey,
+  epochKey,
+  idOf,
+  keyGroupOf,
+  metaKeyGroup,
+  rowTable,
+  stateKey,
+  tableOf,
+} from "../../lib/store/row-key.js";
+import { forEachRow } from "../../lib/store/row-writer.js";
+import type { CommittedView } from "./feature.js";
 import { rule } from "./violation.js";
-import type { SimMessage, Workload } from "./workload.js";
+import { isBaseType, type SimMessage, type Workload } from "./workload.js";
 
 /** Rows of one shard by key text. */
 export type Rows = Map<string, Uint8Array>;
@@ -35,6 +48,7 @@ export class Ledger {
   /** By `session/shard`. */
   readonly lanes = new Map<string, SentLane>();
   readonly #workload: Workload;
+  readonly #keyGroups: number;
   readonly #registry: Registry;
   readonly #codec = new PayloadCodec();
   readonly #reader = new MessageReader(this.#codec);
@@ -43,8 +57,9 @@ export class Ledger {
   readonly #positions = new Map<string, number>();
   readonly #consumed = new Map<string, number>();
 
-  constructor(workload: Workload, shards: number) {
+  constructor(workload: Workload, shards: number, keyGroups: number) {
     this.#workload = workload;
+    this.#keyGroups = keyGroups;
     this.#registry = new Registry(workload.app);
     this.shards = Array.from({ length: shards }, () => new Map());
   }
@@ -129,11 +144,13 @@ export class Ledger {
         if (keyGroupOf(key) === metaKeyGroup) continue;
         if (tableOf(key) === rowTable.INFLIGHT) {
           this.#reader.read(value, 0, value.length);
-          const to = `${this.#typeOf(this.#reader.targetCode)}@${this.#reader.targetId}`;
+          const type = this.#typeOf(this.#reader.targetCode);
+          if (!isBaseType(type)) continue;
+          const to = `${type}@${this.#reader.targetId}`;
           const { from, n } = this.#reader.payload() as SimMessage;
           const pair = `${from} → ${to}`;
           flying.set(pair, [...(flying.get(pair) ?? []), n]);
-        } else this.#notePairs(key, value, sent, seen);
+        } else if (tableOf(key) === rowTable.STATE) this.#notePairs(key, value, sent, seen);
       }
     }
     for (const [pair, numbers] of flying) {
@@ -158,13 +175,56 @@ export class Ledger {
         const key = Buffer.from(text, "latin1");
         if (keyGroupOf(key) === metaKeyGroup || tableOf(key) !== rowTable.STATE) continue;
         const [name, column] = this.#place(key);
-        if (column !== "count" && column !== "chain") continue;
+        if ((column !== "count" && column !== "chain") || !isBaseType(name.split("@")[0])) continue;
         const entry = chains.get(name) ?? { count: 0, chain: 0 };
         entry[column] = decodeStateValue(this.#codec, value) as number;
         chains.set(name, entry);
       }
     }
     return chains;
+  }
+
+  /** What features look at. */
+  get view(): CommittedView {
+    const rowsOf = (table: number) => this.#rowsOf(table);
+    return {
+      epoch: this.epoch,
+      rows: rowsOf,
+      state: (type, state, id) => {
+        const hash = hashId(id);
+        const key = keyText(stateKey(hash % this.#keyGroups, columnCode(type, state), id));
+        for (const rows of this.shards) {
+          const value = rows.get(key);
+          if (value !== undefined) return decodeStateValue(this.#codec, value);
+        }
+        return undefined;
+      },
+      states: (type, state) => this.#statesOf(columnCode(type, state)),
+      inFlight: (type) => this.#inFlightTo(type),
+    };
+  }
+
+  *#rowsOf(table: number): Iterable<{ key: Uint8Array; value: Uint8Array }> {
+    for (const rows of this.shards) {
+      for (const [text, value] of rows) {
+        const key = Buffer.from(text, "latin1");
+        if (keyGroupOf(key) !== metaKeyGroup && tableOf(key) === table) yield { key, value };
+      }
+    }
+  }
+
+  *#statesOf(column: number): Iterable<readonly [string, unknown]> {
+    for (const { key, value } of this.#rowsOf(rowTable.STATE)) {
+      if (columnOf(key) === column) yield [idOf(key), decodeStateValue(this.#codec, value)];
+    }
+  }
+
+  *#inFlightTo(type: string): Iterable<{ id: string; payload: unknown }> {
+    for (const { value } of this.#rowsOf(rowTable.INFLIGHT)) {
+      this.#reader.read(value, 0, value.length);
+      if (this.#typeOf(this.#reader.targetCode) === type)
+        yield { id: this.#reader.targetId, payload: this.#reader.payload() };
+    }
   }
 
   /** What the outside has put in and is not consumed yet; nothing when all is. */
@@ -194,12 +254,14 @@ export class Ledger {
     if (tableOf(key) === rowTable.INFLIGHT) {
       const text = keyText(key);
       this.#reader.read(value, 0, value.length);
-      this.#tokens += sign * (this.#reader.payload() as SimMessage).tokens;
+      if (isBaseType(this.#typeOf(this.#reader.targetCode))) {
+        this.#tokens += sign * (this.#reader.payload() as SimMessage).tokens;
+      }
       const holders = (this.#inflight.get(text) ?? 0) + sign;
       if (holders === 0) this.#inflight.delete(text);
       else this.#inflight.set(text, holders);
       touched.push(text);
-    } else if (this.#workload.tokenColumns.has(columnOf(key))) {
+    } else if (tableOf(key) === rowTable.STATE && this.#workload.tokenColumns.has(columnOf(key))) {
       this.#tokens += sign * (decodeStateValue(this.#codec, value) as number);
     }
   }
@@ -218,7 +280,7 @@ export class Ledger {
 
   #notePairs(key: Uint8Array, value: Uint8Array, sent: Map<string, number>, seen: Map<string, number>): void {
     const [name, column] = this.#place(key);
-    if (column !== "seen" && column !== "sent") return;
+    if ((column !== "seen" && column !== "sent") || !isBaseType(name.split("@")[0])) return;
     const numbers = decodeStateValue(this.#codec, value) as Record<string, number>;
     for (const [other, n] of Object.entries(numbers)) {
       if (column === "sent") sent.set(`${name} → ${other}`, n);

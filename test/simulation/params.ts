@@ -15,6 +15,7 @@ export const actionNames = [
   "clock",
   "pressure",
   "request",
+  "feature",
 ] as const;
 export type ActionName = (typeof actionNames)[number];
 
@@ -31,6 +32,7 @@ const baseWeights: Record<ActionName, number> = {
   clock: 6,
   pressure: 1,
   request: 1,
+  feature: 3,
 };
 
 export interface Params {

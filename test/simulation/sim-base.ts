@@ -221,8 +221,8 @@ class SimBaseReader implements BaseReader {
     return this.#base.get(key, this.#hold());
   }
 
-  scan(from: Uint8Array, to: Uint8Array): StoredRow[] {
-    return this.#base.scan(from, to, this.#hold());
+  scan(from: Uint8Array, to: Uint8Array, limit = Number.POSITIVE_INFINITY): StoredRow[] {
+    return this.#base.scan(from, to, this.#hold()).slice(0, limit);
   }
 
   close(): void {

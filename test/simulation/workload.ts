@@ -9,6 +9,7 @@ import { EgressDefinition } from "../../lib/model/egress.js";
 import { type AnyFunctionDefinition, FunctionDefinition } from "../../lib/model/function.js";
 import { type IngressDefinition, type IngressItem, rejectsName, type SplitReader } from "../../lib/model/ingress.js";
 import { columnCode, egressCode } from "../../lib/shard/registry.js";
+import type { SimFeature } from "./feature.js";
 import type { Params } from "./params.js";
 
 /** A message of the workload. */
@@ -21,6 +22,11 @@ export interface SimMessage {
   readonly ttl: number;
   readonly ask: number;
   readonly pad: string;
+}
+
+/** True for a function type of the base workload, and not of a feature. */
+export function isBaseType(type: string): boolean {
+  return typeNames.includes(type);
 }
 
 /** A record of the workload's egress: one link of the chain of an address. */
@@ -73,10 +79,17 @@ export class Workload {
   readonly tokenColumns: ReadonlySet<number>;
   readonly #params: Params;
   readonly #port: WorkloadPort;
+  readonly #features: readonly SimFeature[];
   readonly #out: EgressDefinition<SimLink> | undefined;
   #wakes = new Map<string, () => void>();
 
-  constructor(params: Params, port: WorkloadPort, functionCode: (type: string) => number) {
+  constructor(
+    params: Params,
+    port: WorkloadPort,
+    features: readonly SimFeature[],
+    functionCode: (type: string) => number,
+  ) {
+    this.#features = features;
     this.#params = params;
     this.#port = port;
     const types = typeNames.slice(0, params.types);
@@ -91,18 +104,26 @@ export class Workload {
     const egresses = new Map(
       this.#out === undefined ? [] : [[outName, { egress: this.#out as never, binding: undefined }]],
     );
+    for (const egress of features.flatMap((feature) => feature.egresses ?? [])) {
+      egresses.set(egress.name, { egress, binding: undefined } as never);
+    }
+    const own = features.flatMap((feature) => feature.functions);
     this.app = new AppDefinition(
       "sim",
-      types.map((type) => this.#function(type)),
+      [...types.map((type) => this.#function(type)), ...own],
       params.splits > 0 ? [this.#ingress()] : [],
       egresses,
     );
     this.egressCodes = [...(params.egress ? [outCode] : []), ...(params.splits > 0 ? [rejectsCode] : [])];
-    this.functions = types.map((name) => ({
+    const entryOf = (name: string, states: readonly string[]) => ({
       name,
       code: functionCode(name),
-      states: stateNames.map((state) => ({ name: state, code: columnCode(name, state) })),
-    }));
+      states: states.map((state) => ({ name: state, code: columnCode(name, state) })),
+    });
+    this.functions = [
+      ...types.map((name) => entryOf(name, stateNames)),
+      ...own.map(({ type, options }) => entryOf(type, Object.keys(options.state ?? {}))),
+    ];
     this.tokenColumns = new Set(types.map((type) => columnCode(type, "tokens")));
   }
 
@@ -255,6 +276,8 @@ export class Workload {
     if (tokens > 0) state.tokens.update((kept: number) => kept + tokens);
     if (this.#out !== undefined) ctx.emit(this.#out, { at: self, count, chain, before } satisfies SimLink);
     if (message.ask !== 0) ctx.reply({ ask: message.ask, count });
+    if (this.#port.faulty)
+      for (const feature of this.#features) if (random.below(3) === 0) feature.poke?.(ctx.send.bind(ctx));
   }
 
   #send(ctx: SimContext, self: string, ttl: number, tokens: number): void {

@@ -22,12 +22,15 @@ import type { Reject } from "../../lib/model/ingress.js";
 import { hashId, hashName, hashName32 } from "../../lib/partition/hash.js";
 import { shardOfKeyGroup } from "../../lib/partition/key-groups.js";
 import { type OutputEntry, readOutput } from "../../lib/shard/output.js";
-import { keyText } from "../../lib/shard/state-access.js";
+import { egressCode } from "../../lib/shard/registry.js";
+import { keyText } from "../../lib/shard/rows.js";
 import type { CommitNotice } from "../../lib/snapshot/coordinator.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
 import type { Recovered, RecoveryConfig } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
 import type { BaseWriter, Row } from "../../lib/store/base.js";
+import type { FeatureWorld, SimFeature } from "./feature.js";
+import { features } from "./features.js";
 import { Generation, type GenerationPort } from "./generation.js";
 import { Ledger, type Rows } from "./ledger.js";
 import { actionNames, drawParams, type Params } from "./params.js";
@@ -73,6 +76,7 @@ export class World {
   readonly params: Params;
   readonly statistics: WorldStatistics;
   readonly #random: Random;
+  readonly #features: SimFeature[] = [];
   readonly #workload: Workload;
   readonly #disk: SimDisk;
   readonly #bases = new Map<string, SimBase>();
@@ -148,25 +152,29 @@ export class World {
       hash: seed | 0,
     };
     const world = this;
-    this.#workload = new Workload(
-      this.params,
-      {
-        random,
-        get faulty() {
-          return world.#faulty;
-        },
-        pause: () => new Promise((resolve) => world.#pauses.push(resolve)),
-        asynchronous: () => {
-          world.#asyncTicks = 8;
-        },
-        broken: (what) => {
-          world.#brokenRule ??= what;
-        },
+    const port: FeatureWorld = {
+      random,
+      get faulty() {
+        return world.#faulty;
       },
-      hashName32,
-    );
+      now: () => world.#now,
+      pause: () => new Promise((resolve) => world.#pauses.push(resolve)),
+      asynchronous: () => {
+        world.#asyncTicks = 8;
+      },
+      broken: (what) => {
+        world.#brokenRule ??= what;
+      },
+      command: (name, args, id) => world.#command(name, args, id),
+    };
+    const chosen = process.env.SIM_FEATURES?.split(",");
+    for (const [name, make] of Object.entries(features)) {
+      const drawn = random.below(2) === 0;
+      if (chosen?.includes(name) ?? drawn) this.#features.push(make(port));
+    }
+    this.#workload = new Workload(this.params, port, this.#features, hashName32);
     this.#shards = this.params.shards;
-    this.#ledger = new Ledger(this.#workload, this.#shards);
+    this.#ledger = new Ledger(this.#workload, this.#shards, this.params.keyGroups);
     this.#disk = new SimDisk(random);
     this.#disk.mkdir(dataDir);
     this.#disk.syncDirectory("");
@@ -255,7 +263,25 @@ export class World {
         this.#storage.coordinator?.request();
         this.#storageRung = true;
         return;
+      case "feature":
+        if (this.#features.length > 0) this.#features[this.#random.below(this.#features.length)].act?.();
+        return;
     }
+  }
+
+  /** What main asks of shards that run now; they then step. */
+  #command(name: string, args: readonly unknown[], id?: string): unknown[] {
+    const shards = this.#generation?.shards ?? [];
+    const one =
+      id === undefined
+        ? undefined
+        : shardOfKeyGroup(hashId(id) % this.params.keyGroups, this.params.keyGroups, this.#shards);
+    return shards.map((shard, index) => {
+      if (shard === undefined || (one !== undefined && one !== index)) return undefined;
+      const result = shard.command(name, args);
+      this.#generation?.bells[index].ringIfParked();
+      return result;
+    });
   }
 
   #advanceShard(index: number): number {
@@ -456,11 +482,21 @@ export class World {
           if (replies && entry.session === this.#session) this.#answered(entry);
         } else if (entry.egressCode === outCode) links.push(this.#codec.decode(entry.payload) as SimLink);
         else if (entry.egressCode === rejectsCode) rejects.push(this.#codec.decode(entry.payload) as Reject);
-        else throw new Violation("a record is for an unknown egress");
+        else this.#leftFeature(entry, epoch);
       }
     }
     if (epoch > this.#sink.epoch) this.#sink.write(epoch, links);
     if (epoch > this.#rejects.epoch) this.#rejects.write(epoch, rejects);
+  }
+
+  #leftFeature({ egressCode: code, payload }: Extract<OutputEntry, { kind: "record" }>, epoch: number): void {
+    for (const feature of this.#features) {
+      const egress = feature.egresses?.find(({ name }) => egressCode(name) === code);
+      if (egress === undefined) continue;
+      feature.left?.(egress.name, this.#codec.decode(payload), epoch);
+      return;
+    }
+    throw new Violation("a record is for an unknown egress");
   }
 
   /** O2 */
@@ -522,6 +558,7 @@ export class World {
   #commit(epoch: number): void {
     const deltas = this.#given.get(epoch) ?? [];
     this.#ledger.apply(epoch, deltas);
+    for (const feature of this.#features) feature.committed?.(this.#ledger.view);
     for (const old of this.#given.keys()) if (old <= epoch) this.#given.delete(old);
   }
 
@@ -688,6 +725,7 @@ export class World {
     this.#layout = manifest.layout;
     if (moved) this.statistics.relayouts++;
     this.#ledger.recovered(manifest.committed, this.#durableRows(recovered), moved);
+    for (const feature of this.#features) feature.committed?.(this.#ledger.view);
     this.#given.clear();
     if (kind !== "worker") this.#openOutside(recovered);
     this.#resend(recovered);
@@ -898,6 +936,10 @@ export class World {
       if (!shard.counts.exhausted) return `shard ${index} has splits to read`;
       if (this.#generation?.control.dirty(index)) return `shard ${index} has effects that are not committed`;
     }
+    for (const feature of this.#features) {
+      const unfinished = feature.unfinished?.(this.#ledger.view);
+      if (unfinished !== undefined) return unfinished;
+    }
     const unanswered = [...this.#asks.values()].find(({ answers }) => answers === 0);
     if (unanswered !== undefined) return `ask ${unanswered.number} is not answered`;
     if ((this.#gateway?.bytes ?? 0) > 0) return "sends are not acknowledged";
@@ -908,6 +950,7 @@ export class World {
   #finalChecks(): void {
     for (const shard of this.#generation?.shards ?? []) this.statistics.turns += shard?.counts.turns ?? 0;
     this.#ledger.checkPairs();
+    for (const feature of this.#features) feature.ended?.(this.#ledger.view);
     if (this.params.egress) this.#checkSink();
     const bad = [...this.#workload.records.values()].flat().filter((record) => record.bad).length;
     rule(this.#rejects.records.length === bad, () => `${this.#rejects.records.length} rejects, ${bad} bad records`);

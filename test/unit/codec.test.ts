@@ -5,7 +5,8 @@ import { isHoldfastError } from "../../lib/base/errors.js";
 import { MiB, payloadBytesMax, payloadDepthMax } from "../../lib/base/limits.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { copyPlain, typedArrayKinds } from "../../lib/codec/plain-data.js";
-import { readText, textTailBytes, writeText, writeTextTail } from "../../lib/codec/text.js";
+import { Shapes, shapesMax } from "../../lib/codec/shape.js";
+import { readText, writeText } from "../../lib/codec/text.js";
 
 const codec = new PayloadCodec();
 
@@ -328,34 +329,22 @@ describe("byte writer and reader", () => {
 });
 
 describe("text", () => {
-  test("each form is read back, and its size as a tail is known", () => {
-    for (const text of [
-      "",
-      "a",
-      "user-1234",
-      "é".repeat(30),
-      "中",
-      "\ud800",
-      "\udc00\ud800",
-      "\0",
-      "x".repeat(900),
-      "中".repeat(900),
-    ]) {
+  test("each form is read back, and is as short as it can be", () => {
+    const narrow = ["", "a", "user-1234", "é".repeat(30), "\0", "x".repeat(900)];
+    const wide = ["中", "\ud800", "\udc00\ud800", "中".repeat(900)];
+    for (const text of [...narrow, ...wide]) {
       const writer = new ByteWriter();
-      writeTextTail(writer, text);
-      assert.equal(writer.length, textTailBytes(text));
-      writer.reset();
       writeText(writer, text);
-      assert.equal(writer.length, textTailBytes(text) + 2);
+      assert.equal(writer.length, 3 + text.length * (wide.includes(text) ? 2 : 1));
       assert.equal(readText(new ByteReader(writer.view())), text);
     }
   });
 
   test("the two forms cannot be taken for each other", () => {
     const writer = new ByteWriter();
-    writeTextTail(writer, "a\0");
+    writeText(writer, "a\0");
     const narrow = writer.take();
-    writeTextTail(writer, "\u6100");
+    writeText(writer, "\u6100");
     assert.notDeepEqual(writer.take(), narrow);
   });
 
@@ -375,5 +364,141 @@ describe("text", () => {
       () => readText(new ByteReader(hex("010100 61"))),
       (error) => isHoldfastError(error, "HF_STATE_DAMAGED"),
     );
+  });
+});
+
+describe("flat records", () => {
+  /** As messages are written and read: the short way for flat records, the long way for all others. */
+  function writeAndRead(value: unknown): unknown {
+    const writer = new ByteWriter();
+    codec.write(value, writer);
+    const bytes = writer.take();
+    assert.deepEqual(bytes, codec.encode(value).slice());
+    return codec.read(bytes, 0, bytes.length);
+  }
+
+  function assertSame(value: object): void {
+    for (let i = 0; i < 2; i++) {
+      const back = writeAndRead(value) as object;
+      assert.deepStrictEqual(back, value);
+      assert.deepEqual(Object.keys(back), Object.keys(value));
+    }
+  }
+
+  const noValues = new Shapes(
+    () => 0,
+    () => 0,
+  );
+
+  test("records that share their first keys come back, whichever was seen before", () => {
+    const records = [
+      { type: "deposit", amount: 1 },
+      { type: "deposit", account: "x" },
+      { type: "deposit", account: "x", amount: 2 },
+      { type: "deposit" },
+      { account: "x", type: "deposit" },
+      { tyqe: "deposit", amount: 3 },
+      { type: { nested: 1 }, amount: 1 },
+    ];
+    for (const first of records) {
+      for (const second of records) {
+        assertSame(first);
+        assertSame(second);
+        writeAndRead(first);
+      }
+    }
+  });
+
+  test("keys are quoted in the code that is made of them", () => {
+    const keys = ['"', "'", "`", "\\", "\n", "\0", "\x7f", "]", "${x}", "*/", "//", "a b", "1e3", "-1", "constructor"];
+    assertSame(Object.fromEntries(keys.slice(0, 14).map((key, i) => [key, i])));
+    for (const key of [...keys, "toString", "__defineGetter__", "at", "bytes", "write"]) assertSame({ [key]: 1, b: 2 });
+  });
+
+  test("keys that are indices come back in their order", () => {
+    assertSame({ b: 1, 7: "x", a: 2, 0: "y" });
+    assertSame({ 7: "x", b: 1 });
+  });
+
+  test("an own __proto__ key beside others comes back as a key, and pollutes nothing", () => {
+    for (const json of ['{"a":1,"__proto__":2}', '{"__proto__":{"polluted":1}}', '{"__proto__":null,"a":1}']) {
+      const back = writeAndRead(JSON.parse(json)) as object;
+      assert.equal(JSON.stringify(back), json);
+      assert.equal(Object.getPrototypeOf(back), Object.prototype);
+      assert.equal(noValues.withKeys(Object.keys(JSON.parse(json))), undefined);
+    }
+    assert.equal(({} as { polluted?: number }).polluted, undefined);
+  });
+
+  test("values on both sides of what is flat come back in records of one shape", () => {
+    const values = ["", "x".repeat(31), "x".repeat(32), "x".repeat(255), "x".repeat(256), "\x7f", "\x80", "\ud800"];
+    const others = [null, true, false, undefined, 0, -0, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, 5n, [1]];
+    const integers = [7, 8, 15, 16, 31].flatMap((bits) => [2 ** bits - 1, 2 ** bits, -(2 ** bits), -(2 ** bits) - 1]);
+    for (const value of [...values, ...others, ...integers, -32, -33]) assertSame({ value, after: 1 });
+  });
+
+  test("records of one to sixteen keys, and with keys of up to 32 characters, come back", () => {
+    for (let count = 0; count <= 16; count++) {
+      assertSame(Object.fromEntries(Array.from({ length: count }, (_, i) => [`key${i}`, "x".repeat(255)])));
+    }
+    for (const length of [0, 1, 31, 32]) assertSame({ ["k".repeat(length)]: 1 });
+    assertSame({ é: 1 });
+  });
+
+  test("a flat record that is cut, also where the memory ends, is reported as damage", () => {
+    const record = { n: 70_000, text: "x".repeat(40), last: "y" };
+    const bytes = codec.encode(record).slice();
+    codec.read(bytes, 0, bytes.length);
+    for (let length = 0; length < bytes.length; length++) {
+      for (const memory of [bytes, bytes.slice(0, length)]) {
+        assert.throws(
+          () => codec.read(memory, 0, length),
+          (error) => isHoldfastError(error, "HF_STATE_DAMAGED"),
+        );
+      }
+    }
+    const last = bytes.slice(0, -1);
+    last[last.length - 1] = 0xd9;
+    assert.throws(
+      () => codec.read(last, 0, last.length),
+      (error) => isHoldfastError(error, "HF_STATE_DAMAGED"),
+    );
+  });
+
+  test("a shape is for one to fifteen short ASCII keys", () => {
+    const keys = Array.from({ length: 16 }, (_, i) => `k${i}`);
+    for (const none of [[], keys, [""], ["k".repeat(32)], ["é"], ["a", "__proto__"]]) {
+      assert.equal(noValues.withKeys(none), undefined);
+      assert.equal(noValues.alone(none), undefined);
+    }
+    assert.deepEqual(noValues.withKeys(keys.slice(1))?.keys, keys.slice(1));
+    assert.deepEqual(noValues.alone(["k".repeat(31)])?.keys, ["k".repeat(31)]);
+  });
+
+  test("shapes are numbered as they are learned, each list of keys once, and there is an end", () => {
+    const shapes = new Shapes(
+      () => 0,
+      () => 0,
+    );
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < shapesMax + 100; i++) {
+        const shape = shapes.withKeys(["type", `k${i}`]);
+        assert.equal(shape?.number, i < shapesMax ? i + 1 : undefined);
+        assert.equal(shapes.of({ type: 0, [`k${i}`]: 0 }), shape);
+      }
+    }
+    assert.equal(shapes.withKeys(["type"]), undefined);
+    assert.equal(shapes.of({ type: 0 }), undefined);
+    assert.equal(shapes.of({ [`k0`]: 0, type: 0 }), undefined);
+    assert.equal(shapes.alone(["other"])?.number, 0);
+  });
+
+  // Last: it uses up the shapes of this thread.
+  test("records of more key lists than are learned come back", () => {
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 2 * shapesMax; i++) assertSame({ type: "x", [`k${i}`]: i });
+    }
+    assertSame({ type: "x", k0: 1 });
+    assertSame({ never: 1, seen: "before" });
   });
 });

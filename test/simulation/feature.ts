@@ -1,0 +1,60 @@
+/**
+ * A feature of the programming model in a simulated world: function types of its own, what pokes them, and rules on what
+ * is committed. The base workload knows nothing of it. Each world has each feature with one chance in two.
+ *
+ * Rules look at committed rows only: what a turn saw may be rolled back.
+ */
+import type { Random } from "../../lib/base/random.js";
+import type { Address } from "../../lib/model/address.js";
+import type { EgressDefinition } from "../../lib/model/egress.js";
+import type { AnyFunctionDefinition } from "../../lib/model/function.js";
+
+/** What a feature may use of its world. */
+export interface FeatureWorld {
+  readonly random: Random;
+  /** Turns misbehave and crashes come only while this is true; after that everything has to drain. */
+  readonly faulty: boolean;
+  /** Milliseconds as the engine's clocks tell them. */
+  now(): number;
+  /** A promise that the scheduler settles. */
+  pause(): Promise<void>;
+  /** Something asynchronous runs: microtasks have to be drained. Call it in every turn that awaits. */
+  asynchronous(): void;
+  /** A rule does not hold, seen inside a turn, where an exception would be the function's. */
+  broken(what: string): void;
+  /** Runs a command in the shard of an id, or in all that run now; undefined for a shard that does not. */
+  command(name: string, args: readonly unknown[], id?: string): unknown[];
+}
+
+/** The committed rows of all shards, decoded. */
+export interface CommittedView {
+  readonly epoch: number;
+  /** The committed value of a state, undefined when nothing is stored. */
+  state(type: string, state: string, id: string): unknown;
+  /** Every stored value of a state: id and value. */
+  states(type: string, state: string): Iterable<readonly [string, unknown]>;
+  /** Messages in flight to a function type. */
+  inFlight(type: string): Iterable<{ readonly id: string; readonly payload: unknown }>;
+  /** Rows of one table (`rowTable`), as they are stored. */
+  rows(table: number): Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>;
+}
+
+export interface SimFeature {
+  readonly name: string;
+  readonly functions: readonly AnyFunctionDefinition[];
+  readonly egresses?: readonly EgressDefinition<never>[];
+  /** Called in some turns of the base workload, and therefore as often as they run again: sends something to the feature. */
+  poke?(send: (to: Address<never, unknown>, message: unknown) => void): void;
+  /** An action of the scheduler, outside of all turns. */
+  act?(): void;
+  /** A record of one of its egresses left; `again` when its epoch left before (after a restart). */
+  left?(egress: string, record: unknown, epoch: number): void;
+  /** Called at every commit and every recovery. @throws Violation */
+  committed?(view: CommittedView): void;
+  /** Why the world is not at rest yet as far as the feature is concerned; undefined when it is. */
+  unfinished?(view: CommittedView): string | undefined;
+  /** Called at the end, with everything drained. @throws Violation */
+  ended?(view: CommittedView): void;
+}
+
+export type MakeFeature = (world: FeatureWorld) => SimFeature;

@@ -1,0 +1,4 @@
+/** The features that worlds may have, by name. */
+import type { MakeFeature } from "./feature.js";
+
+export const features: { readonly [name: string]: MakeFeature } = {};

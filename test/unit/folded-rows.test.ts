@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+import fc from "fast-check";
+import { isHoldfastError } from "../../lib/base/errors.js";
+import { RowWriter } from "../../lib/store/row-writer.js";
+import { FoldedRows } from "../../lib/snapshot/folded-rows.js";
+
+/** A row as latin1 texts, so that both sides of a comparison are easy to read; undefined deletes. */
+type TextRow = readonly [key: string, value: string | undefined];
+
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "latin1"));
+}
+
+function textOf(bytes: Uint8Array | undefined): string | undefined {
+  return bytes === undefined ? undefined : Buffer.from(bytes).toString("latin1");
+}
+
+function deltaOf(rows: readonly TextRow[]): Uint8Array {
+  const writer = new RowWriter();
+  for (const [key, value] of rows) {
+    if (value === undefined) writer.delete(bytesOf(key));
+    else writer.put(bytesOf(key), bytesOf(value));
+  }
+  return writer.take();
+}
+
+/** Rows beside the map they must be equal to: a map keeps a key where it came first, as rows do. */
+class Checked {
+  readonly rows = new FoldedRows();
+  readonly oracle = new Map<string, string | undefined>();
+
+  fold(rows: readonly TextRow[]): void {
+    this.rows.fold(deltaOf(rows));
+    for (const [key, value] of rows) this.oracle.set(key, value);
+  }
+
+  check(): void {
+    const { rows, oracle } = this;
+    assert.equal(rows.size, oracle.size);
+    const folded = Array.from({ length: rows.size }, (_, row) => [textOf(rows.key(row)), textOf(rows.value(row))]);
+    assert.deepEqual(folded, [...oracle]);
+    const keys = Array.from({ length: rows.size }, (_, row) => rows.keyText(row));
+    assert.deepEqual(keys, [...oracle.keys()]);
+    const inOrder = Array.from(rows.inKeyOrder(), (row) => rows.key(row));
+    const sorted = [...oracle.keys()].map(bytesOf).sort(Buffer.compare);
+    assert.deepEqual(inOrder.map(textOf), sorted.map(textOf));
+  }
+}
+
+const anyByteText = fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+/** Keys that meet often, keys that are prefixes of others, and any. */
+const anyKey = fc.oneof(
+  { weight: 3, arbitrary: fc.nat(40).map((n) => `key ${n}`) },
+  { weight: 2, arbitrary: fc.tuple(fc.constantFrom("\0", "a", "\xff"), fc.nat(9)).map(([c, n]) => c.repeat(n)) },
+  { weight: 1, arbitrary: anyByteText },
+);
+const anyValue = fc.option(anyByteText, { nil: undefined, freq: 4 });
+
+describe("folded rows", () => {
+  test("they are the newest row of every key, numbered as keys came and listed as keys sort", () => {
+    const delta = fc.array(fc.tuple(anyKey, anyValue), { maxLength: 30 });
+    fc.assert(
+      fc.property(fc.array(delta, { maxLength: 10 }), (deltas) => {
+        const checked = new Checked();
+        for (const rows of deltas) checked.fold(rows);
+        checked.check();
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("tables that grow several times keep every row, whichever delta it came with", () => {
+    const span = fc.tuple(fc.nat(3_000), fc.nat(900), fc.integer({ min: 1, max: 7 }));
+    fc.assert(
+      fc.property(fc.array(span, { minLength: 2, maxLength: 6 }), (spans) => {
+        const checked = new Checked();
+        for (const [i, [from, count, stride]] of spans.entries()) {
+          const numbers = Array.from({ length: count }, (_, n) => from + n * stride);
+          checked.fold(numbers.map((n): TextRow => [`row-${n}`, n % 5 === i ? undefined : `${n} of ${i}`]));
+        }
+        checked.check();
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  for (const count of [511, 512, 513, 1_024, 1_025]) {
+    test(`${count} rows, each written twice, are ${count} rows`, () => {
+      const checked = new Checked();
+      const keys = Array.from({ length: count }, (_, n) => `${n}`);
+      checked.fold(keys.map((key) => [key, "old"]));
+      checked.fold(keys.map((key) => [key, `new ${key}`]));
+      checked.check();
+    });
+  }
+
+  test("hundreds of deltas, empty ones among them, fold into the rows of the newest", () => {
+    const checked = new Checked();
+    for (let i = 0; i < 600; i++) {
+      if (i % 3 === 0) checked.fold([]);
+      checked.fold([
+        ["always", `${i}`],
+        [`${i % 50}`, i % 2 === 0 ? `${i}` : undefined],
+        [`once ${i}`, ""],
+      ]);
+    }
+    checked.check();
+  });
+
+  test("a delta that writes a key several times leaves its last row", () => {
+    const checked = new Checked();
+    checked.fold([
+      ["a", "1"],
+      ["b", "1"],
+      ["a", undefined],
+      ["b", undefined],
+      ["a", "2"],
+    ]);
+    assert.equal(textOf(checked.rows.value(0)), "2");
+    assert.equal(checked.rows.value(1), undefined);
+    checked.check();
+  });
+
+  test("an empty value is a value, and an empty key is a key", () => {
+    const checked = new Checked();
+    checked.fold([
+      ["", ""],
+      ["x", undefined],
+    ]);
+    assert.equal(checked.rows.value(0)?.length, 0);
+    assert.equal(checked.rows.value(1), undefined);
+    checked.check();
+  });
+
+  test("keys of every length up to the longest, and large values, are told apart by their last byte", () => {
+    const checked = new Checked();
+    for (const length of [1, 2, 3, 4, 5, 7, 8, 9, 1_977, 1_978, 65_535]) {
+      const head = "k".repeat(length - 1);
+      checked.fold([
+        [`${head}\xff`, "x".repeat(70_000)],
+        [`${head}\0`, undefined],
+        [`${head}\x7f`, "y"],
+      ]);
+    }
+    checked.check();
+  });
+
+  test("nothing is copied: keys and values are views on the newest delta that wrote them", () => {
+    const rows = new FoldedRows();
+    const [older, newer] = [deltaOf([["a", "1"]]), deltaOf([["a", "2"]])];
+    rows.fold(older);
+    rows.fold(newer);
+    assert.equal(rows.key(0).buffer, newer.buffer);
+    assert.equal(rows.value(0)?.buffer, newer.buffer);
+  });
+
+  test("no rows are no rows", () => {
+    const checked = new Checked();
+    checked.check();
+    checked.fold([]);
+    checked.check();
+  });
+
+  test("a delta that ends inside a row breaks an invariant", () => {
+    const delta = deltaOf([["key", "value"]]);
+    for (let length = 1; length < delta.length; length++) {
+      assert.throws(
+        () => new FoldedRows().fold(delta.subarray(0, length)),
+        (error) => isHoldfastError(error, "HF_INVARIANT"),
+      );
+    }
+  });
+});

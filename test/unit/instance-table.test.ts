@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+import fc from "fast-check";
+import { defineFunction } from "../../lib/app/define.js";
+import { isHoldfastError } from "../../lib/base/errors.js";
+import { Instance } from "../../lib/shard/instance.js";
+import { InstanceTable } from "../../lib/shard/instance-table.js";
+import { FunctionEntry } from "../../lib/shard/registry.js";
+
+const entry = new FunctionEntry(defineFunction("test/instance", { receive() {} }));
+
+function instanceOf(id: string, hash: number): Instance {
+  return new Instance(entry, id, hash, 0);
+}
+
+/** Home slots that lie together, at both ends of a table of any size, and equal hashes of different ids. */
+const hashes = [0, 1, 2, 62, 63, 64, 127, 128, 511, -1, -2, -64, 0x7fff_ffff, -0x8000_0000];
+const idsMax = 120;
+
+function hashOf(id: number): number {
+  return hashes[id % hashes.length];
+}
+
+function sortedIds(instances: Iterable<Instance>): string[] {
+  return Array.from(instances, ({ id }) => id).sort();
+}
+
+/** A table beside the map it must be equal to. */
+class Checked {
+  readonly table = new InstanceTable();
+  readonly oracle = new Map<string, Instance>();
+
+  toggle(id: number): void {
+    const known = this.oracle.get(String(id));
+    if (known === undefined) this.add(instanceOf(String(id), hashOf(id)));
+    else this.remove(known);
+  }
+
+  add(instance: Instance): void {
+    this.table.add(instance);
+    this.oracle.set(instance.id, instance);
+  }
+
+  remove(instance: Instance): void {
+    this.table.remove(instance);
+    this.oracle.delete(instance.id);
+  }
+
+  /** Iterates and removes some of what is given, at once. */
+  sweep(drops: (instance: Instance) => boolean): void {
+    const before = sortedIds(this.oracle.values());
+    const given: Instance[] = [];
+    for (const instance of this.table) {
+      given.push(instance);
+      if (drops(instance)) this.remove(instance);
+    }
+    assert.deepEqual(sortedIds(given), before);
+  }
+
+  check(): void {
+    assert.equal(this.table.size, this.oracle.size);
+    assert.deepEqual(sortedIds(this.table), sortedIds(this.oracle.values()));
+    for (let id = 0; id < idsMax; id++) {
+      assert.equal(this.table.find(String(id), hashOf(id)), this.oracle.get(String(id)));
+    }
+  }
+}
+
+describe("instance table", () => {
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        kind: fc.constant("toggle" as const),
+        ids: fc.array(fc.nat(idsMax - 1), { maxLength: 60 }),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant("sweep" as const), drops: fc.func(fc.boolean()) }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("clear" as const) }) },
+  );
+
+  test("it holds what a map by id would hold, whatever collides, is removed and swept", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+        const checked = new Checked();
+        for (const each of steps) {
+          if (each.kind === "toggle") for (const id of each.ids) checked.toggle(id);
+          else if (each.kind === "clear") checked.sweep(() => true);
+          else checked.sweep(({ id }) => each.drops(id));
+          checked.check();
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("an iteration that removes what it was just given gives everything once, around the table's end too", () => {
+    for (const home of [60, 62, 63]) {
+      for (let drops = 0; drops < 32; drops++) {
+        const checked = new Checked();
+        for (let i = 0; i < 5; i++) checked.add(instanceOf(String(i), home));
+        checked.sweep(({ id }) => ((drops >> Number(id)) & 1) === 1);
+        assert.deepEqual(sortedIds(checked.table), sortedIds(checked.oracle.values()));
+        for (const instance of checked.oracle.values()) assert.equal(checked.table.find(instance.id, home), instance);
+      }
+    }
+  });
+
+  test("an iteration during which the table grows ends, and gives nothing that was removed", () => {
+    const checked = new Checked();
+    for (let id = 0; id < 20; id++) checked.toggle(id);
+    let added = 20;
+    let given = 0;
+    for (const instance of checked.table) {
+      assert.equal(checked.oracle.get(instance.id), instance);
+      checked.remove(instance);
+      for (let i = 0; i < 10 && added < idsMax; i++) checked.toggle(added++);
+      given++;
+    }
+    assert.ok(given <= idsMax);
+    checked.check();
+  });
+
+  test("instances with one hash are told apart by their ids, those with one id by their hashes", () => {
+    const table = new InstanceTable();
+    const [first, second, third] = [instanceOf("a", 7), instanceOf("b", 7), instanceOf("a", 71)];
+    for (const instance of [first, second, third]) table.add(instance);
+    assert.equal(table.find("a", 7), first);
+    assert.equal(table.find("b", 7), second);
+    assert.equal(table.find("a", 71), third);
+    assert.equal(table.find("b", 71), undefined);
+    table.remove(first);
+    assert.equal(table.find("a", 7), undefined);
+    assert.equal(table.find("b", 7), second);
+    assert.equal(table.find("a", 71), third);
+  });
+
+  test("thousands of instances with neighbouring hashes are found again after every second is removed", () => {
+    const table = new InstanceTable();
+    const instances = Array.from({ length: 5_000 }, (_, i) => instanceOf(String(i), (i >> 2) - 600));
+    for (const instance of instances) table.add(instance);
+    for (let i = 0; i < instances.length; i += 2) table.remove(instances[i]);
+    assert.equal(table.size, 2_500);
+    for (const [i, instance] of instances.entries()) {
+      assert.equal(table.find(instance.id, instance.hash), i % 2 === 0 ? undefined : instance);
+    }
+  });
+
+  test("touching a home slot changes nothing, whether it is empty or not", () => {
+    const checked = new Checked();
+    checked.toggle(0);
+    for (const hash of hashes) assert.equal(typeof checked.table.touch(hash), "number");
+    checked.check();
+  });
+
+  test("removing an instance that is not in the table breaks an invariant and removes nothing", () => {
+    const checked = new Checked();
+    for (let id = 0; id < 30; id++) checked.toggle(id);
+    assert.throws(
+      () => checked.table.remove(instanceOf("0", hashOf(0))),
+      (error) => isHoldfastError(error, "HF_INVARIANT"),
+    );
+    checked.check();
+  });
+});
