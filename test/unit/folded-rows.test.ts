@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import fc from "fast-check";
 import { isHoldfastError } from "../../lib/base/errors.js";
-import { RowWriter } from "../../lib/store/row-writer.js";
 import { FoldedRows } from "../../lib/snapshot/folded-rows.js";
+import { RowWriter } from "../../lib/store/row-writer.js";
 
 /** A row as latin1 texts, so that both sides of a comparison are easy to read; undefined deletes. */
 type TextRow = readonly [key: string, value: string | undefined];

@@ -199,7 +199,9 @@ const anyId = fc.oneof(
   anyText,
 );
 const anyCode = fc.nat(0xffff_ffff);
-const anyCaller = fc.option(fc.record<Peer>({ code: anyCode, id: anyId }, { noNullPrototype: true }), { nil: undefined });
+const anyCaller = fc.option(fc.record<Peer>({ code: anyCode, id: anyId }, { noNullPrototype: true }), {
+  nil: undefined,
+});
 const anySent: fc.Arbitrary<Sent> = fc.record({
   code: anyCode,
   id: anyId,
