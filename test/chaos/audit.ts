@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { start } from "../../lib/index.js";
 import type { Address } from "../../lib/model/address.js";
+import { features } from "./features.js";
 import { type Credit, chain, type Statement } from "./transfer.js";
 import type { TransferInput } from "./transfer-input.js";
 
@@ -131,6 +132,10 @@ export class Audit {
       }
     });
     await Promise.all(asked);
+    for (const feature of features) {
+      const wrong = await feature.audit(app, this.#input.transfers.length);
+      for (const what of wrong) this.findings.add("wrong", `${feature.name}: ${what}`);
+    }
     await app.stop();
   }
 

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Context, defineApp, defineEgress, defineFunction, type, value } from "holdfast";
 import { ndjsonEgress, ndjsonIngress } from "holdfast/io/ndjson";
+import { features } from "./features.js";
 import {
   type Credit,
   chain,
@@ -64,7 +65,7 @@ export const account = defineFunction("chaos/account", {
 
 export default defineApp({
   name: "chaos",
-  functions: [account],
+  functions: [account, ...features.flatMap((feature) => feature.functions)],
   ingresses: [
     ndjsonIngress<Transfer>("transfers", {
       path: join(folder, files.input),
@@ -103,6 +104,7 @@ function credit(ctx: AccountContext, transfer: Transfer, cargo: Uint8Array | nul
   const { credits: seq } = ctx.state.counts.update((before) => ({ ...before, credits: before.credits + 1 }));
   const link = chain(ctx.state.chain.get(), id, amount);
   ctx.state.chain.set(link);
+  for (const feature of features) feature.poke((address, message) => ctx.send(address, message as never), id);
   ctx.emit(credits, { id, from, to: ctx.self.id, amount, seq, chain: link });
 }
 

@@ -456,7 +456,7 @@ describe("damaged frames", () => {
     fc.assert(
       fc.property(anyHead, fc.uint8Array({ maxLength: 80 }), fc.nat({ max: 3 }), (head, bytes, offset) => {
         const reader = new FrameReader(codec);
-        const memory = Buffer.concat([Buffer.alloc(offset, 0xd9), Buffer.of(head), bytes]);
+        const memory = Uint8Array.of(...Buffer.alloc(offset, 0xd9), head, ...bytes);
         assertReadSafely(reader, memory, offset, 1 + bytes.length);
         memory.fill(0, offset + fixedBytes, offset + fixedBytes + 3); // an empty id: more often a payload follows
         assertReadSafely(reader, memory, offset, 1 + bytes.length);
