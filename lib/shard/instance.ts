@@ -6,7 +6,7 @@
  *     in `pending` in order.
  * I2. A queued message is immutable: its function gets a copy, so a capture or a retry sees what was sent.
  * I3. A message finds its instance when it leaves the queue, not before: a look-up touches memory that is far apart, and
- *     the turn that follows touches it again at once.
+ *     the turn that follows touches it again at once. (Some messages at the head of the queue are looked up together.)
  * I4. A cell's values are immutable; `captured` is the value as of the end of the epoch before `dirtyEpoch`.
  */
 import { invariant } from "../base/invariant.js";

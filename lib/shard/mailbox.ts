@@ -5,8 +5,8 @@
  * M1. A message is in exactly one place: the queue, its instance's `pending`, or running.
  * M2. Queue entries without a row are the newest ones; `rowedUntil` is where they begin. Messages that left the queue
  *     without a row and are not done are in `held`.
- * M4. Messages before `resolvedUntil` have their instance; this holds within one step, before evictions.
  * M3. An instance with pending messages that may run is in `resumable`; its pending messages run before newer ones.
+ * M4. Messages in the queue before `resolvedUntil` have their instance; this holds within one step, before evictions.
  */
 import { Queue } from "../base/queue.js";
 import type { Instance, Message } from "./instance.js";
