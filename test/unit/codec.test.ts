@@ -445,7 +445,7 @@ describe("flat records", () => {
     assertSame({ é: 1 });
   });
 
-  test("a flat record that is cut, also where the memory ends, is reported as damage", () => {
+  test("a flat record that is cut, also where the memory ends, or followed by a byte is reported as damage", () => {
     const record = { n: 70_000, text: "x".repeat(40), last: "y" };
     const bytes = codec.encode(record).slice();
     codec.read(bytes, 0, bytes.length);
@@ -459,10 +459,12 @@ describe("flat records", () => {
     }
     const last = bytes.slice(0, -1);
     last[last.length - 1] = 0xd9;
-    assert.throws(
-      () => codec.read(last, 0, last.length),
-      (error) => isHoldfastError(error, "HF_STATE_DAMAGED"),
-    );
+    for (const memory of [last, Buffer.concat([bytes, Buffer.of(5)])]) {
+      assert.throws(
+        () => codec.read(memory, 0, memory.length),
+        (error) => isHoldfastError(error, "HF_STATE_DAMAGED"),
+      );
+    }
   });
 
   test("a shape is for one to fifteen short ASCII keys", () => {

@@ -49,11 +49,14 @@ class Checked {
 }
 
 const anyByteText = fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
+/** Keys of one hash: one is the beginning of another, one is as long. */
+const colliding = ["key0", "key0\x48\x62\xe2\x40", "key1\x48\x3c\xe3\xef", "key0tail", "key1\x74\x3f\x68\xc3"];
 /** Keys that meet often, keys that are prefixes of others, and any. */
 const anyKey = fc.oneof(
   { weight: 3, arbitrary: fc.nat(40).map((n) => `key ${n}`) },
   { weight: 2, arbitrary: fc.tuple(fc.constantFrom("\0", "a", "\xff"), fc.nat(9)).map(([c, n]) => c.repeat(n)) },
   { weight: 1, arbitrary: anyByteText },
+  { weight: 1, arbitrary: fc.constantFrom(...colliding) },
 );
 const anyValue = fc.option(anyByteText, { nil: undefined, freq: 4 });
 
@@ -120,6 +123,14 @@ describe("folded rows", () => {
     assert.equal(textOf(checked.rows.value(0)), "2");
     assert.equal(checked.rows.value(1), undefined);
     checked.check();
+  });
+
+  test("keys with the same hash are told apart, whichever came first", () => {
+    for (const first of colliding) {
+      const checked = new Checked();
+      for (const key of [first, ...colliding]) checked.fold([[key, `value of ${key}`]]);
+      checked.check();
+    }
   });
 
   test("an empty value is a value, and an empty key is a key", () => {

@@ -296,8 +296,14 @@ describe("frames", () => {
   test("a record of a known shape that is not flat goes as it is stored, and the shape stays known", () => {
     const sender = new Sender();
     const reader = new FrameReader(codec);
-    for (const n of [1, [2], undefined, -0, "\ud800", "x".repeat(256), { n: 3 }, 4]) {
-      assertTaken(reader, { bytes: sender.send(sentOf({ n })), sent: sentOf({ n }) });
+    const at = shapeAt(sentOf(0));
+    assertTaken(reader, { bytes: sender.send(sentOf({ n: 1 })), sent: sentOf({ n: 1 }) });
+    for (const n of [[2], undefined, -0, "\ud800", "x".repeat(256), { n: 3 }]) {
+      const [bytes, values] = [sender.send(sentOf({ n })), sender.send(sentOf({ n: 4 }))];
+      assert.equal(Buffer.compare(bytes.subarray(at), Buffer.concat([Buffer.of(0), codec.encode({ n })])), 0);
+      assert.equal(values.length, at + 2);
+      assertTaken(reader, { bytes, sent: sentOf({ n }) });
+      assertTaken(reader, { bytes: values, sent: sentOf({ n: 4 }) });
     }
   });
 
@@ -364,6 +370,18 @@ describe("damaged frames", () => {
       assertTaken(reader, { bytes, sent: sentOf(payloads.at(-1), "id", caller) });
     });
   }
+
+  test("a frame that ends before its payload is reported before the payload is asked for", () => {
+    const sent = sentOf({ n: 1 }, "id", caller);
+    const bytes = new Sender().send(sent);
+    const reader = new FrameReader(codec);
+    for (let length = 0; length <= shapeAt(sent); length++) {
+      assert.throws(() => reader.read(bytes, 0, length), isDamage);
+      assert.throws(() => reader.read(bytes.slice(0, length), 0, length), isDamage);
+    }
+    reader.read(bytes, 0, shapeAt(sent) + 1);
+    assertHead(reader, sent);
+  });
 
   test("an unknown flag is reported", () => {
     const bytes = new Sender().send(sentOf(1));
