@@ -133,6 +133,7 @@ export class Application {
         generation: options.generation,
         watchdogTimeoutMs: options.watchdogTimeoutMs,
         paused: options.paused,
+        shardHeapMb: options.shardHeapMb,
       },
       {
         recovered: (report) => this.#onRecovered(report),

@@ -56,6 +56,11 @@ export interface StartOptions {
   /** Addresses one shard keeps in memory; idle clean ones above are evicted and read again on use. Default 1,000,000. */
   readonly residentMax?: number;
   /**
+   * Heap of each shard's thread in MiB, 32 to 65,536. A thread that needs more ends, and all shards restart from the last
+   * commit. Default: what Node gives a thread.
+   */
+  readonly shardHeapMb?: number;
+  /**
    * Start without taking anything from ingresses and without running a turn: to look at what is stored, and to mend it
    * (`app.quarantine`, `app.timers`, …). Messages sent meanwhile are kept. Default false.
    */
@@ -73,6 +78,7 @@ export interface ResolvedOptions {
   readonly watchdogTimeoutMs: number;
   readonly gatewayBytesMax: number;
   readonly paused: boolean;
+  readonly shardHeapMb: number | undefined;
 }
 
 const known: ReadonlySet<string> = new Set([
@@ -86,6 +92,7 @@ const known: ReadonlySet<string> = new Set([
   "watchdogMs",
   "residentMax",
   "paused",
+  "shardHeapMb",
 ] satisfies (keyof StartOptions)[]);
 const knownCheckpoint: ReadonlySet<string> = new Set([
   "intervalMs",
@@ -134,6 +141,8 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
     watchdogTimeoutMs: milliseconds(options.watchdogMs ?? watchdogTimeoutMs, "watchdogMs", 100),
     gatewayBytesMax,
     paused: boolean(options.paused ?? false, "paused"),
+    shardHeapMb:
+      options.shardHeapMb === undefined ? undefined : integer(options.shardHeapMb, "shardHeapMb", 32, 65_536),
   };
 }
 

@@ -35,6 +35,7 @@ export class ShardWorker {
     index: number,
     data: Omit<ShardThreadData, "mainPort" | "controlPort">,
     ports: readonly MessagePort[],
+    heapMb: number | undefined,
     gate: Gate,
     events: ShardWorkerEvents,
   ) {
@@ -47,6 +48,7 @@ export class ShardWorker {
       name: `holdfast shard ${index}`,
       workerData,
       transferList: [main.port2, control.port2, ...ports],
+      ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     });
     this.port = main.port1;
     this.port.on("message", (message: ShardToMain) => {

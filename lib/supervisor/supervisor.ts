@@ -52,6 +52,8 @@ export interface SupervisorConfig {
   readonly moduleUrl: string;
   readonly recovery: Omit<RecoveryConfig, "session">;
   readonly limits: ShardLimits;
+  /** Heap of a shard's thread in MiB; undefined for what Node gives it. */
+  readonly shardHeapMb: number | undefined;
   /** Shards take nothing in and start no turns. */
   readonly paused: boolean;
   readonly generation: GenerationOptions;
@@ -302,6 +304,7 @@ export class Supervisor {
           storagePort,
         },
         [storagePort, ...shardPorts.filter((port) => port !== undefined)],
+        this.#config.shardHeapMb,
         { words: new Int32Array(this.#gates), index: shardGate(index) },
         {
           message: (message) => this.#events.shardSaid(index, message),

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "node:test";
-import { setFlagsFromString } from "node:v8";
 import type { Application } from "../../lib/index.js";
 import { type Accident, account, accounts, type Payment, receipts } from "./apps/bank.app.js";
 import { patient } from "./apps/desk.app.js";
@@ -23,17 +22,15 @@ describe("a thread that dies", () => {
     ]),
   );
 
-  appTest("by memory costs nothing", async (lab) => {
-    setFlagsFromString("--max-old-space-size=80"); // for isolates from now on: the threads
-    try {
-      const app = await lab.start("bank");
-      const restarted = nextEvent(app, "restarted") as Promise<Restarted>;
-      await Promise.all(payAround(app, 0, 40, { kind: "memory", until: join(lab.folder, "memory happened") }));
-      assert.match((await restarted).reason.message, /memory/);
-      await balanced(app, 40);
-    } finally {
-      setFlagsFromString("--max-old-space-size=0");
-    }
+  appTest("by memory costs nothing", async (lab, t) => {
+    // Node 24 aborts the process when the heap of a thread grows past its limit between two collections: a crash like
+    // any other, after which the next start recovers.
+    if (Number(process.versions.node.split(".")[0]) >= 24) return t.skip("Node aborts the process here");
+    const app = await lab.start("bank", { shardHeapMb: 80 });
+    const restarted = nextEvent(app, "restarted") as Promise<Restarted>;
+    await Promise.all(payAround(app, 0, 40, { kind: "memory", until: join(lab.folder, "memory happened") }));
+    assert.match((await restarted).reason.message, /memory/);
+    await balanced(app, 40);
   });
 
   appTest(
