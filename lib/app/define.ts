@@ -1,6 +1,6 @@
 /** What an application module is made of. */
 import { HoldfastError } from "../base/errors.js";
-import { freezePlain } from "../codec/plain-data.js";
+import { copyPlain, freezePlain } from "../codec/plain-data.js";
 import { AppDefinition, type AppOptions } from "../model/app.js";
 import { type EgressBinding, EgressDefinition } from "../model/egress.js";
 import {
@@ -91,7 +91,18 @@ export function defineApp(options: AppOptions): AppDefinition {
   if (options.name !== undefined && (typeof options.name !== "string" || options.name === "")) {
     throw new HoldfastError("HF_BAD_APP", "the name of an application is a non-empty string");
   }
-  return new AppDefinition(options.name, [...functions], [...ingresses], egresses);
+  const schedules = options.schedules ?? [];
+  unique(schedules, "schedule", (schedule) => {
+    if (typeof schedule?.when?.kind !== "string") throw notMadeBy("schedules", "cron or every");
+    return schedule.name;
+  });
+  for (const { name, to, message } of schedules) {
+    if (!functions.some((definition: AnyFunctionDefinition) => definition.type === to.type)) {
+      throw new HoldfastError("HF_BAD_APP", `schedule ${name} is for ${to.type}, which is not among the functions`);
+    }
+    copyPlain(message, `message of schedule ${name}`);
+  }
+  return new AppDefinition(options.name, [...functions], [...ingresses], egresses, [...schedules]);
 }
 
 /**

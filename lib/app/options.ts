@@ -13,6 +13,7 @@ import {
   overloadBytesMax,
   residentInstancesMax,
   shardsMax,
+  timersResidentMax,
   turnAttemptsMax,
   turnRetryBaseMs,
   turnTimeoutMs,
@@ -122,6 +123,7 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
       turnAttemptsMax: integer(options.turnAttempts ?? turnAttemptsMax, "turnAttempts", 1, 100),
       turnRetryBaseMs: milliseconds(options.turnRetryMs ?? turnRetryBaseMs, "turnRetryMs", 0),
       turnTimeoutMs: milliseconds(options.turnTimeoutMs ?? turnTimeoutMs, "turnTimeoutMs", 1),
+      timersResidentMax,
     },
     generation: {
       pace: {

@@ -87,6 +87,30 @@ export const watchdogTimeoutMs = 30_000;
 /** `app.ask` without an own timeout. */
 export const askTimeoutMs = 30_000;
 
+/** Timers of one shard in memory; those further away are only rows. */
+export const timersResidentMax = 16_384;
+/** Due timers one step sends. */
+export const timersPerStepMax = 128;
+/** A token of a delayed message, in UTF-16 code units. */
+export const timerTokenLengthMax = 1_000;
+/** The last instant a message can be delayed to: the last one that a Date can hold. */
+export const instantMax = 8_640_000_000_000_000;
+/** Engine time follows the wall clock only when that is ahead by more than this: a clock that was set, or a suspension. */
+export const clockStepMs = 1_000;
+/** With timers pending a shard looks at the wall clock at least this often. */
+export const clockLookMs = 10_000;
+/** An instant of a schedule that is later than this was missed, and its misfire rule applies. */
+export const misfireGraceMs = 1_000;
+/** Instants in a row that a schedule with the misfire rule "all" makes up for. */
+export const misfireAllMax = 1_000;
+/** The name of a schedule, in UTF-8 bytes. */
+export const scheduleNameBytesMax = 256;
+export const scheduleIntervalMinMs = 1;
+/** Schedules of one application. */
+export const schedulesMax = 10_000;
+/** Entries of one answer of `app.timers.list`. */
+export const timerListMax = 10_000;
+
 /** Restarts of the workers within `restartWindowMs` before the application gives up. */
 export const restartsMax = 5;
 export const restartWindowMs = 60_000;

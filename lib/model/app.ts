@@ -2,6 +2,7 @@
 import type { EgressBinding, EgressDefinition } from "./egress.js";
 import type { AnyFunctionDefinition } from "./function.js";
 import type { IngressDefinition } from "./ingress.js";
+import type { ScheduleDefinition } from "./schedule.js";
 
 /** What `defineApp` takes. */
 export interface AppOptions {
@@ -11,6 +12,8 @@ export interface AppOptions {
   readonly ingresses?: readonly IngressDefinition[];
   /** Sinks, and egresses that only have in-process subscribers (`app.egress`). */
   readonly egresses?: readonly (EgressBinding | EgressDefinition<never>)[];
+  /** Messages that are sent again and again, made by `cron` and `every`. More can be added while the application runs. */
+  readonly schedules?: readonly ScheduleDefinition[];
 }
 
 /** An application definition. Made by `defineApp`; the default export of an application module. */
@@ -32,17 +35,21 @@ export class AppDefinition {
     { readonly egress: EgressDefinition<never>; readonly binding: EgressBinding | undefined }
   >;
 
+  readonly schedules: readonly ScheduleDefinition[];
+
   /** @internal Use `defineApp`. */
   constructor(
     name: string | undefined,
     functions: readonly AnyFunctionDefinition[],
     ingresses: readonly IngressDefinition[],
     egresses: AppDefinition["egresses"],
+    schedules: readonly ScheduleDefinition[] = [],
   ) {
     this.name = name;
     this.functions = functions;
     this.ingresses = ingresses;
     this.egresses = egresses;
+    this.schedules = schedules;
     Object.defineProperty(this, AppDefinition.#brand, { value: true });
   }
 }

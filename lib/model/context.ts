@@ -3,6 +3,15 @@ import type { Address, AnyAddress } from "./address.js";
 import type { EgressDefinition } from "./egress.js";
 import type { StateHandles, StateSpecs } from "./state.js";
 
+/** How a delayed message is sent. */
+export interface DelayOptions {
+  /**
+   * A name for `ctx.cancel`, of at most 1,000 UTF-16 code units. It belongs to the sending address; using it again while
+   * its message is pending replaces that message.
+   */
+  readonly token?: string;
+}
+
 /**
  * What a function can do in one turn. All of it applies together when the turn ends, or not at all when it throws.
  * Every method throws `HF_TURN_ENDED` once the turn is over.
@@ -25,6 +34,28 @@ export interface Context<S extends StateSpecs = StateSpecs, R = unknown, M = nev
    * @throws `HF_BAD_VALUE`, `HF_UNKNOWN_FUNCTION`
    */
   send<T>(to: Address<T, unknown>, message: NoInfer<T>): void;
+  /**
+   * Sends a message after a delay, never earlier. Pending messages survive restarts; one that came due in the meantime is
+   * sent at the start, the earliest first.
+   *
+   * @param delayMs milliseconds from now, 0 or more
+   * @throws `HF_BAD_VALUE` for a delay, message or token that is none, `HF_UNKNOWN_FUNCTION`
+   */
+  sendAfter<T>(delayMs: number, to: Address<T, unknown>, message: NoInfer<T>, options?: DelayOptions): void;
+  /**
+   * Sends a message at a date, never earlier; at once when that has passed.
+   *
+   * @throws `HF_BAD_VALUE` for a date, message or token that is none, `HF_UNKNOWN_FUNCTION`
+   */
+  sendAt<T>(date: Date, to: Address<T, unknown>, message: NoInfer<T>, options?: DelayOptions): void;
+  /**
+   * Cancels the pending message of this address with this token. True exactly when there was one: it will never be
+   * delivered, unless this turn fails, and with it the cancelling. False when it was sent already, was cancelled by an
+   * earlier call, or never was.
+   *
+   * @throws `HF_BAD_VALUE` for a token that is none
+   */
+  cancel(token: string): boolean;
   /**
    * Writes a record to an egress; it leaves after the commit that contains it.
    *

@@ -7,8 +7,8 @@
  */
 import type { Clock } from "../base/clock.js";
 import type { Random } from "../base/random.js";
+import type { Peer } from "../codec/message-codec.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
-import type { Instance } from "./instance.js";
 import type { OutputWriter } from "./output.js";
 import type { ShardConfig, ShardEvent } from "./ports.js";
 import type { FunctionEntry, Registry } from "./registry.js";
@@ -40,6 +40,8 @@ export interface PartPort {
   /** The key group of an id, and whether this shard owns it. */
   keyGroupOf(id: string): number;
   owns(keyGroup: number): boolean;
+  /** False while too much is in flight here: who adds messages on its own waits, with an infinite `nextDue`. */
+  readonly admissionOpen: boolean;
   /** Sends a message; `rootHi`, `rootLo` and `index` make its id, the same in every attempt. The payload is kept. */
   dispatch(
     entry: FunctionEntry,
@@ -49,7 +51,7 @@ export interface PartPort {
     rootHi: number,
     rootLo: number,
     index: number,
-    caller: Instance | undefined,
+    caller: Peer | undefined,
   ): void;
   /** Checks and encodes a value; the bytes belong to the caller. */
   encode(value: unknown, what: string): Uint8Array;

@@ -35,6 +35,7 @@ export interface ShardLimits {
   readonly turnAttemptsMax: number;
   readonly turnRetryBaseMs: number;
   readonly turnTimeoutMs: number;
+  readonly timersResidentMax: number;
 }
 
 /** A message found at recovery. */

@@ -31,6 +31,7 @@ import { hashId } from "../partition/hash.js";
 import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-key.js";
 import { AsyncTurns, type PendingTurn } from "./async-turns.js";
+import { EngineTime } from "./engine-time.js";
 import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
 import { type Instance, Message, type Origin, type StateCell } from "./instance.js";
 import { Mailbox } from "./mailbox.js";
@@ -41,7 +42,9 @@ import type { CapturedEffects, RestoredShard, ShardConfig, ShardCounts, ShardEve
 import { type Column, type FunctionEntry, Registry } from "./registry.js";
 import { RetryQueue } from "./retry-queue.js";
 import { Rows } from "./rows.js";
+import { Schedules } from "./schedules.js";
 import { StateAccess } from "./state-access.js";
+import { Timers } from "./timers.js";
 import { TurnContext, type TurnPort } from "./turn-context.js";
 
 export class Shard implements TurnPort, FeedPort, PartPort {
@@ -67,6 +70,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
   readonly #parked: Message[] = [];
   /** The rooms beside turns. */
   readonly #parts: Part[] = [];
+  readonly timers: Timers;
   readonly #feeds: IngressFeed[] = [];
   /** Per other shard: its next frame is ahead of the open capture (H2). */
   readonly #heldBack: boolean[];
@@ -113,6 +117,11 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     this.#frames = ports.inbound.map((channel) => channel && new FrameReader(this.codec));
     ports.capture.attach(this.#frames);
     this.#restore(restored);
+    const keyGroups = this.#shardOf.flatMap((shard, group) => (shard === this.index ? [group] : []));
+    const time = new EngineTime(this);
+    time.restore(keyGroups);
+    this.timers = new Timers(this, time, keyGroups);
+    this.#parts.push(this.timers, new Schedules(this, time, keyGroups));
     for (const part of this.#parts) part.restore?.();
     for (const { ingress, split } of config.splits) this.#openFeed(ingress, split, restored);
     ports.control.setEpoch(this.index, this.#epoch);
@@ -219,6 +228,10 @@ export class Shard implements TurnPort, FeedPort, PartPort {
 
   get random(): Random {
     return this.#ports.random;
+  }
+
+  get admissionOpen(): boolean {
+    return this.#admissionOpen;
   }
 
   keyGroupOf(id: string): number {
@@ -615,7 +628,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     parentHi: number,
     parentLo: number,
     index: number,
-    caller: Instance | undefined,
+    caller: Peer | undefined,
   ): void {
     const hash = hashId(id) | 0;
     const keyGroup = (hash >>> 0) % this.config.keyGroups;

@@ -12,17 +12,21 @@ import { HoldfastError } from "../base/errors.js";
 import { payloadBytesMax } from "../base/limits.js";
 import { copyPlain, estimateBytes, freezePlain } from "../codec/plain-data.js";
 import { Address, type AnyAddress, checkId } from "../model/address.js";
-import type { Context } from "../model/context.js";
+import type { Context, DelayOptions } from "../model/context.js";
 import type { EgressDefinition } from "../model/egress.js";
 import { formatMessageId } from "../model/message-id.js";
 import { validate } from "../model/schema.js";
 import type { StateHandles, StateSpecs, ValueHandle } from "../model/state.js";
 import { ABSENT, type Instance, type Message, type StateCell } from "./instance.js";
 import type { Column, FunctionEntry, Registry } from "./registry.js";
+import type { Timers } from "./timers.js";
+import { checkDate, checkDelay, checkToken } from "./delay.js";
+import { TurnTimers } from "./turn-timers.js";
 
 /** What a context needs of its shard. */
 export interface TurnPort {
   readonly registry: Registry;
+  readonly timers: Timers;
   /** The cell of a state, loaded from the base when it is not resident. */
   cell(instance: Instance, column: Column): StateCell;
   /** Checks and encodes a value that leaves the application; the bytes belong to the caller. */
@@ -67,6 +71,8 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   /** @internal */
   active = false;
   readonly #port: TurnPort;
+  /** What the turn does with delayed messages, once it does. */
+  #delayed: TurnTimers | undefined;
   #message: Message | undefined;
   #instance: Instance | undefined;
 
@@ -98,6 +104,20 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     if (!this.active) throw turnEnded(); // T2
     const entry = this.#entryOf(to as AnyAddress);
     this.#stage(entry, to.id, copyPlain(message, "message"));
+  }
+
+  sendAfter<T>(delayMs: number, to: Address<T, unknown>, message: NoInfer<T>, options?: DelayOptions): void {
+    const now = this.#port.timers.time.now();
+    this.#sendLater(checkDelay(delayMs, now, this.instance), to as AnyAddress, message, options);
+  }
+
+  sendAt<T>(date: Date, to: Address<T, unknown>, message: NoInfer<T>, options?: DelayOptions): void {
+    this.#sendLater(checkDate(date, this.instance), to as AnyAddress, message, options);
+  }
+
+  cancel(token: string): boolean {
+    checkToken(token, this.instance);
+    return this.#timersOfTurn.cancel(token);
   }
 
   emit<T>(egress: EgressDefinition<T>, record: NoInfer<T>): void {
@@ -187,6 +207,24 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   get instance(): Instance {
     if (!this.active) throw turnEnded();
     return this.#instance as Instance;
+  }
+
+  #sendLater(due: number, to: AnyAddress, message: unknown, options: DelayOptions | undefined): void {
+    const entry = this.#entryOf(to);
+    const token = options?.token;
+    if (token !== undefined) checkToken(token, this.instance);
+    const payload = this.#port.encode(message, "message");
+    this.#timersOfTurn.send(due, { code: entry.code, id: to.id }, payload, token);
+  }
+
+  get #timersOfTurn(): TurnTimers {
+    if (this.#delayed === undefined) {
+      this.#delayed = new TurnTimers(this.#port.timers, this.message, () => {
+        this.#delayed = undefined;
+      });
+      this.stage(this.#delayed);
+    }
+    return this.#delayed;
   }
 
   #entryOf(to: AnyAddress): FunctionEntry {

@@ -8,6 +8,7 @@ import type { Random } from "../../lib/base/random.js";
 import type { Address } from "../../lib/model/address.js";
 import type { EgressDefinition } from "../../lib/model/egress.js";
 import type { AnyFunctionDefinition } from "../../lib/model/function.js";
+import type { ScheduleDefinition } from "../../lib/model/schedule.js";
 
 /** What a feature may use of its world. */
 export interface FeatureWorld {
@@ -16,6 +17,8 @@ export interface FeatureWorld {
   readonly faulty: boolean;
   /** Milliseconds as the engine's clocks tell them. */
   now(): number;
+  /** Sets the wall clock to this many milliseconds ahead of `now`; it begins with 0. */
+  setWall(aheadMs: number): void;
   /** A promise that the scheduler settles. */
   pause(): Promise<void>;
   /** Something asynchronous runs: microtasks have to be drained. Call it in every turn that awaits. */
@@ -43,6 +46,7 @@ export interface SimFeature {
   readonly name: string;
   readonly functions: readonly AnyFunctionDefinition[];
   readonly egresses?: readonly EgressDefinition<never>[];
+  readonly schedules?: readonly ScheduleDefinition[];
   /** Called in some turns of the base workload, and therefore as often as they run again: sends something to the feature. */
   poke?(send: (to: Address<never, unknown>, message: unknown) => void): void;
   /** An action of the scheduler, outside of all turns. */

@@ -120,6 +120,7 @@ export class Generation {
         turnAttemptsMax: params.turnAttemptsMax,
         turnRetryBaseMs: 3,
         turnTimeoutMs: params.turnTimeoutMs,
+        timersResidentMax: [2, 16, 1_000][params.keyGroups % 3],
       },
     };
     this.control = new ControlWords(ControlWords.allocate(shards, false), shards);
@@ -161,6 +162,17 @@ export class Generation {
         return `${mode}${rung ? ", rung" : ""}, ${shard?.inFlight} in flight${waits}, due ${due}, epoch ${shard?.epoch}`;
       })
       .join("; ");
+  }
+
+  /** What main asks of a shard, which runs between its steps; undefined of one that has not started. */
+  command(index: number, name: string, args: readonly unknown[]): unknown {
+    const seat = this.#seats[index];
+    if (seat.shard === undefined) return undefined;
+    seat.running = true;
+    const result = seat.shard.command(name, args);
+    seat.running = false;
+    this.bells[index].ringIfParked();
+    return result;
   }
 
   /** The next thing that happens on a shard's thread: its start, a step, falling asleep, waking up. */

@@ -113,6 +113,7 @@ export class Workload {
       [...types.map((type) => this.#function(type)), ...own],
       params.splits > 0 ? [this.#ingress()] : [],
       egresses,
+      features.flatMap((feature) => feature.schedules ?? []),
     );
     this.egressCodes = [...(params.egress ? [outCode] : []), ...(params.splits > 0 ? [rejectsCode] : [])];
     const entryOf = (name: string, states: readonly string[]) => ({

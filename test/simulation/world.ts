@@ -99,6 +99,7 @@ export class World {
   #asked = 0;
   #shards: number;
   #now = 1_000;
+  #wallAhead = 0;
   #deltas: Delta[][] = [];
   #lateDeltas: Delta[] = [];
   /** Deltas that storage has been given, by epoch and shard. */
@@ -158,6 +159,9 @@ export class World {
         return world.#faulty;
       },
       now: () => world.#now,
+      setWall: (aheadMs) => {
+        world.#wallAhead = aheadMs;
+      },
       pause: () => new Promise((resolve) => world.#pauses.push(resolve)),
       asynchronous: () => {
         world.#asyncTicks = 8;
@@ -271,17 +275,14 @@ export class World {
 
   /** What main asks of shards that run now; they then step. */
   #command(name: string, args: readonly unknown[], id?: string): unknown[] {
-    const shards = this.#generation?.shards ?? [];
+    const generation = this.#generation;
     const one =
       id === undefined
         ? undefined
         : shardOfKeyGroup(hashId(id) % this.params.keyGroups, this.params.keyGroups, this.#shards);
-    return shards.map((shard, index) => {
-      if (shard === undefined || (one !== undefined && one !== index)) return undefined;
-      const result = shard.command(name, args);
-      this.#generation?.bells[index].ringIfParked();
-      return result;
-    });
+    return (generation?.shards ?? []).map((_, index) =>
+      one === undefined || one === index ? generation?.command(index, name, args) : undefined,
+    );
   }
 
   #advanceShard(index: number): number {
@@ -861,7 +862,7 @@ export class World {
   }
 
   get #clock(): { now(): number; wall(): number } {
-    return { now: () => this.#now, wall: () => this.#now };
+    return { now: () => this.#now, wall: () => this.#now + this.#wallAhead };
   }
 
   #newStorage(): Storage {

@@ -1,0 +1,159 @@
+/**
+ * The rows of the TIMER table. All lie under the key group of an address: a timer and its token under the sender's, a
+ * schedule under the target's.
+ *
+ *     kind u8 = clock      value: milliseconds u64
+ *     kind u8 = timer      due u64 BE │ generation u32 BE │ sequence u64 BE      value: see `encodeTimer`
+ *     kind u8 = token      sender type u32 BE │ 16 bytes of a hash of id and token   value: due │ generation │ sequence
+ *     kind u8 = schedule   name in UTF-8                                         value: see schedules.ts
+ *
+ * The order of timer keys is the order in which they fire.
+ */
+import { createHash } from "node:crypto";
+import { ByteReader, ByteWriter } from "../base/bytes.js";
+import type { Peer } from "../codec/message-codec.js";
+import { readText, writeText } from "../codec/text.js";
+import { rowKey, rowTable } from "../store/row-key.js";
+
+const kind = { clock: 0, timer: 1, token: 2, schedule: 3 } as const;
+const prefixBytes = 4; // key group, table, kind
+const orderBytes = 20;
+
+/** Where a timer stands: its key without the table. */
+export interface TimerKey {
+  readonly keyGroup: number;
+  /** Milliseconds since 1970. */
+  readonly due: number;
+  readonly generation: number;
+  readonly sequence: number;
+}
+
+/** What a timer will send. */
+export interface Timer {
+  readonly target: Peer;
+  readonly sender: Peer;
+  readonly token: string | undefined;
+  readonly idHi: number;
+  readonly idLo: number;
+  /** The encoded message. */
+  readonly payload: Uint8Array;
+}
+
+/** Negative when `a` fires first. */
+export function compareTimers(a: TimerKey, b: TimerKey): number {
+  return a.due - b.due || a.generation - b.generation || a.sequence - b.sequence;
+}
+
+/** The bucket of `Rows` of a key group's timers. */
+export function timerBucket(keyGroup: number): string {
+  return `timers ${keyGroup}`;
+}
+
+export function clockKey(keyGroup: number): Uint8Array {
+  return rowKey(keyGroup, rowTable.TIMER, Uint8Array.of(kind.clock));
+}
+
+export function timerKey(key: TimerKey): Uint8Array {
+  const part = new Uint8Array(1 + orderBytes);
+  part[0] = kind.timer;
+  writeOrder(part, 1, key);
+  return rowKey(key.keyGroup, rowTable.TIMER, part);
+}
+
+/** The key behind all timers of a key group. */
+export function timersEnd(keyGroup: number): Uint8Array {
+  return rowKey(keyGroup, rowTable.TIMER, Uint8Array.of(kind.timer + 1));
+}
+
+export function tokenKey(keyGroup: number, { code, id }: Peer, token: string): Uint8Array {
+  const part = new Uint8Array(21);
+  part[0] = kind.token;
+  new DataView(part.buffer).setUint32(1, code);
+  const hash = createHash("sha256").update(`${id.length} `).update(id, "utf16le").update(token, "utf16le").digest();
+  part.set(hash.subarray(0, 16), 5);
+  return rowKey(keyGroup, rowTable.TIMER, part);
+}
+
+export function scheduleKey(keyGroup: number, name: string): Uint8Array {
+  const text = Buffer.from(name, "utf8");
+  const part = new Uint8Array(1 + text.length);
+  part[0] = kind.schedule;
+  part.set(text, 1);
+  return rowKey(keyGroup, rowTable.TIMER, part);
+}
+
+/** The bounds of the schedules of a key group: `from <= key < to`. */
+export function scheduleBounds(keyGroup: number): { readonly from: Uint8Array; readonly to: Uint8Array } {
+  return {
+    from: rowKey(keyGroup, rowTable.TIMER, Uint8Array.of(kind.schedule)),
+    to: rowKey(keyGroup, rowTable.TIMER, Uint8Array.of(kind.schedule + 1)),
+  };
+}
+
+/** True for the key of a timer among those of its table. */
+export function isTimerKey(key: Uint8Array): boolean {
+  return key[prefixBytes - 1] === kind.timer;
+}
+
+/** True for the key of a schedule among those of its table. */
+export function isScheduleKey(key: Uint8Array): boolean {
+  return key[prefixBytes - 1] === kind.schedule;
+}
+
+/** Reads the key of a timer. */
+export function decodeTimerKey(key: Uint8Array): TimerKey {
+  return readOrder((key[0] << 8) | key[1], key, prefixBytes);
+}
+
+/** The value of a token row. */
+export function encodeTokenValue(key: TimerKey): Uint8Array {
+  const value = new Uint8Array(orderBytes);
+  writeOrder(value, 0, key);
+  return value;
+}
+
+/** The timer that a token row points to. */
+export function decodeTokenValue(keyGroup: number, value: Uint8Array): TimerKey {
+  return readOrder(keyGroup, value, 0);
+}
+
+export function encodeTimer({ target, sender, token, idHi, idLo, payload }: Timer): Uint8Array {
+  const writer = new ByteWriter(64 + payload.length);
+  writer.u32(target.code);
+  writeText(writer, target.id);
+  writer.u32(sender.code);
+  writeText(writer, sender.id);
+  writer.u32(idHi >>> 0);
+  writer.u32(idLo >>> 0);
+  writer.u8(token === undefined ? 0 : 1);
+  if (token !== undefined) writeText(writer, token);
+  writer.bytes(payload);
+  return writer.take();
+}
+
+export function decodeTimer(value: Uint8Array): Timer {
+  const reader = new ByteReader(value);
+  const target = { code: reader.u32(), id: readText(reader) };
+  const sender = { code: reader.u32(), id: readText(reader) };
+  const idHi = reader.u32() | 0;
+  const idLo = reader.u32() | 0;
+  const token = reader.u8() === 0 ? undefined : readText(reader);
+  return { target, sender, token, idHi, idLo, payload: reader.view(reader.remaining) };
+}
+
+function writeOrder(into: Uint8Array, at: number, { due, generation, sequence }: TimerKey): void {
+  const view = new DataView(into.buffer, into.byteOffset);
+  view.setBigUint64(at, BigInt(due));
+  view.setUint32(at + 8, generation);
+  view.setBigUint64(at + 12, BigInt(sequence));
+}
+
+function readOrder(keyGroup: number, from: Uint8Array, at: number): TimerKey {
+  const view = new DataView(from.buffer, from.byteOffset, from.length);
+  return {
+    keyGroup,
+    due: Number(view.getBigUint64(at)),
+    generation: view.getUint32(at + 8),
+    sequence: Number(view.getBigUint64(at + 12)),
+  };
+}

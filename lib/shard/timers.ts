@@ -1,0 +1,241 @@
+/**
+ * Delayed messages: the part of a shard that keeps them and sends them when they are due.
+ *
+ * Owner and thread: the shard.
+ * D1. A timer is a row of its sender's key group from the turn that sets it until it is cancelled or fires. Firing
+ *     deletes the row and dispatches the message in the same epoch.
+ * D2. Every timer below the frontier is in the heap (or held, D4); those at or above it are rows only. Without a frontier all
+ *     are in the heap. So the soonest is always known, and memory is bounded whatever is pending.
+ * D3. The heap only says where to look: a key whose row is gone is passed over, a key that is there twice fires once.
+ * D4. A timer that an unfinished turn has cancelled is held: it does not fire. The turn's end deletes it, or releases it
+ *     when the turn fails. One turn runs at an address, so a timer is held once.
+ * D5. A token row points to a pending timer; it goes when the timer does.
+ */
+import { timerListMax, timersPerStepMax } from "../base/limits.js";
+import type { Peer } from "../codec/message-codec.js";
+import { childHi, childLo, formatMessageId } from "../model/message-id.js";
+import { hashId } from "../partition/hash.js";
+import type { EngineTime } from "./engine-time.js";
+import type { Part, PartPort } from "./part.js";
+import { keyText } from "./rows.js";
+import { TimerHeap } from "./timer-heap.js";
+import {
+  compareTimers,
+  decodeTimer,
+  decodeTimerKey,
+  decodeTokenValue,
+  encodeTimer,
+  encodeTokenValue,
+  type Timer,
+  type TimerKey,
+  timerBucket,
+  timerKey,
+  timersEnd,
+  tokenKey,
+} from "./timer-rows.js";
+
+/** A pending delayed message, as it is listed. */
+export interface ListedTimer {
+  /** When it is due, in milliseconds since 1970. */
+  readonly due: number;
+  readonly from: string;
+  readonly to: string;
+  readonly token: string | undefined;
+  readonly messageId: string;
+}
+
+export class Timers implements Part {
+  readonly time: EngineTime;
+  readonly #port: PartPort;
+  readonly #keyGroups: readonly number[];
+  readonly #residentMax: number;
+  readonly #heap = new TimerHeap();
+  /** By key text; true once it came due while it was held. */
+  readonly #held = new Map<string, boolean>();
+  #frontier: TimerKey | undefined;
+  #sequence = 0;
+
+  constructor(port: PartPort, time: EngineTime, keyGroups: readonly number[]) {
+    this.#port = port;
+    this.time = time;
+    this.#keyGroups = keyGroups;
+    this.#residentMax = port.config.limits.timersResidentMax;
+  }
+
+  restore(): void {
+    this.#load({ keyGroup: 0, due: 0, generation: 0, sequence: 0 });
+  }
+
+  step(): number {
+    if (!this.#port.admissionOpen) return 0;
+    let work = 0;
+    if (this.#frontier !== undefined && this.#runsLow) work += this.#load(this.#frontier);
+    if (this.#heap.size === 0) return work;
+    const now = this.time.now();
+    for (let budget = timersPerStepMax; budget > 0; budget--) {
+      const next = this.#heap.peek();
+      if (next === undefined || !this.isDue(next, now)) break;
+      this.#heap.pop();
+      this.fire(next, now);
+      work++;
+    }
+    return work;
+  }
+
+  get nextDue(): number {
+    if (!this.#port.admissionOpen) return Number.POSITIVE_INFINITY; // what opens it is a step's work
+    if (this.#frontier !== undefined && this.#runsLow) return 0;
+    const next = this.#heap.peek();
+    return next === undefined ? Number.POSITIVE_INFINITY : this.time.wakeAt(next.due);
+  }
+
+  readonly commands = {
+    "timers.list": (limit: number, address: Peer | undefined) => this.#list(limit, address),
+  };
+
+  /** Never early. */
+  isDue(timer: TimerKey, now: number): boolean {
+    return timer.due <= now;
+  }
+
+  /** The pending timer of a token. */
+  find(keyGroup: number, sender: Peer, token: string): TimerKey | undefined {
+    const value = this.#port.rows.get(timerBucket(keyGroup), tokenKey(keyGroup, sender, token));
+    return value === undefined ? undefined : decodeTokenValue(keyGroup, value);
+  }
+
+  /** D4 */
+  hold(timer: TimerKey): void {
+    this.#held.set(keyText(timerKey(timer)), false);
+  }
+
+  /** D4 */
+  release(timer: TimerKey): void {
+    const text = keyText(timerKey(timer));
+    const cameDue = this.#held.get(text) === true;
+    this.#held.delete(text);
+    if (cameDue) this.#keep(timer);
+  }
+
+  /** Deletes a timer that was held. */
+  remove(timer: TimerKey, sender: Peer, token: string): void {
+    this.#held.delete(keyText(timerKey(timer)));
+    this.deleteRows(timer, sender, token);
+  }
+
+  /** Keeps a message until it is due. */
+  add(keyGroup: number, due: number, timer: Timer): void {
+    const { rows, epoch, config } = this.#port;
+    const key = { keyGroup, due, generation: config.generation, sequence: ++this.#sequence };
+    const bucket = timerBucket(keyGroup);
+    rows.put(bucket, timerKey(key), encodeTimer(timer), epoch);
+    if (timer.token !== undefined) {
+      rows.put(bucket, tokenKey(keyGroup, timer.sender, timer.token), encodeTokenValue(key), epoch); // D5
+    }
+    this.#keep(key);
+    this.time.store(this.time.now());
+  }
+
+  /** D1 */
+  fire(key: TimerKey, now: number): void {
+    const { rows, registry, codec } = this.#port;
+    const bytes = timerKey(key);
+    const text = keyText(bytes);
+    if (this.#held.has(text)) {
+      this.#held.set(text, true); // D4
+      return;
+    }
+    const value = rows.get(timerBucket(key.keyGroup), bytes);
+    if (value === undefined) return; // D3
+    const timer = decodeTimer(value);
+    const entry = registry.coded(timer.target.code);
+    if (entry === undefined) return; // its function is not defined any more: it waits for a start that defines it
+    this.deleteRows(key, timer.sender, timer.token);
+    const { idHi, idLo, payload, target, sender } = timer;
+    this.#port.dispatch(entry, target.id, codec.decode(payload), payload.length, idHi, idLo, 0, sender);
+    this.time.store(now);
+    this.#port.touch();
+  }
+
+  deleteRows(key: TimerKey, sender: Peer, token: string | undefined): void {
+    const { rows, epoch } = this.#port;
+    const bucket = timerBucket(key.keyGroup);
+    rows.delete(bucket, timerKey(key), epoch);
+    if (token !== undefined) rows.delete(bucket, tokenKey(key.keyGroup, sender, token), epoch); // D5
+  }
+
+  /** Deletes every timer of a sender. */
+  removeAll(sender: Peer): void {
+    const keyGroup = this.#port.keyGroupOf(sender.id);
+    for (const { key, value } of this.#scan(keyGroup, undefined, Number.POSITIVE_INFINITY)) {
+      const timer = decodeTimer(value);
+      if (isSame(timer.sender, sender)) this.deleteRows(decodeTimerKey(key), sender, timer.token);
+    }
+  }
+
+  get #runsLow(): boolean {
+    return this.#heap.size < this.#residentMax / 8;
+  }
+
+  /** D2 */
+  #keep(key: TimerKey): void {
+    if (this.#frontier !== undefined && compareTimers(key, this.#frontier) >= 0) return;
+    this.#heap.push(key);
+    if (this.#heap.size > this.#residentMax) this.#frontier = this.#heap.shrink(this.#residentMax >>> 1);
+  }
+
+  /** D2: takes up timers from the frontier on, as many of each key group as keep the heap within its bound. */
+  #load(from: TimerKey): number {
+    const limit = Math.max(1, Math.floor(this.#residentMax / 2 / Math.max(1, this.#keyGroups.length)));
+    const found: TimerKey[] = [];
+    let frontier: TimerKey | undefined;
+    for (const keyGroup of this.#keyGroups) {
+      const rows = this.#scan(keyGroup, from, limit);
+      for (const { key } of rows) found.push(decodeTimerKey(key));
+      if (rows.length < limit) continue;
+      const last = found[found.length - 1];
+      const next = { ...last, sequence: last.sequence + 1 };
+      if (frontier === undefined || compareTimers(next, frontier) < 0) frontier = next;
+    }
+    this.#frontier = frontier;
+    for (const key of found) if (frontier === undefined || compareTimers(key, frontier) < 0) this.#heap.push(key);
+    return 1;
+  }
+
+  #scan(keyGroup: number, from: TimerKey | undefined, limit: number): ReturnType<PartPort["rows"]["scan"]> {
+    const first = timerKey({ ...(from ?? { due: 0, generation: 0, sequence: 0 }), keyGroup });
+    return this.#port.rows.scan(timerBucket(keyGroup), first, timersEnd(keyGroup), limit);
+  }
+
+  /** Pending timers, soonest first. */
+  #list(limit: number, address: Peer | undefined): ListedTimer[] {
+    const groups = address === undefined ? this.#keyGroups : [this.#port.keyGroupOf(address.id)];
+    const found: { readonly key: TimerKey; readonly value: Uint8Array }[] = [];
+    for (const group of groups) {
+      if (!this.#port.owns(group)) continue;
+      // a filter may pass over any number of rows
+      for (const { key, value } of this.#scan(group, undefined, address === undefined ? limit : Number.POSITIVE_INFINITY)) {
+        if (address === undefined || isSame(decodeTimer(value).sender, address)) {
+          found.push({ key: decodeTimerKey(key), value });
+        }
+      }
+    }
+    found.sort((a, b) => compareTimers(a.key, b.key));
+    return found.slice(0, Math.min(limit, timerListMax)).map(({ key, value }) => this.#listed(key, value));
+  }
+
+  #listed({ due }: TimerKey, value: Uint8Array): ListedTimer {
+    const { sender, target, token, idHi, idLo } = decodeTimer(value);
+    const messageId = formatMessageId(childHi(idHi, childLo(idLo, 0), 0), childLo(idLo, 0), hashId(target.id) | 0);
+    return { due, from: this.#nameOf(sender), to: this.#nameOf(target), token, messageId };
+  }
+
+  #nameOf({ code, id }: Peer): string {
+    const type = this.#port.registry.coded(code)?.type;
+    return `${type ?? `(function ${code.toString(16).padStart(8, "0")}, not defined)`}@${id}`;
+  }
+}
+
+function isSame(a: Peer, b: Peer): boolean {
+  return a.code === b.code && a.id === b.id;
+}
