@@ -4,6 +4,7 @@ export { Application, type ApplicationEvents, type Status } from "./app/applicat
 export { defineApp, defineEgress, defineFunction, type, value } from "./app/define.js";
 export type { AskOptions } from "./app/gateway.js";
 export type { CheckpointOptions, StartOptions } from "./app/options.js";
+export type { PendingTimer, ScheduleBook, ScheduleStatus, TimerList } from "./app/time.js";
 export { start } from "./app/start.js";
 export { type ErrorCode, HoldfastError, isHoldfastError } from "./base/errors.js";
 export { Address, type AnyAddress } from "./model/address.js";

@@ -28,6 +28,7 @@ const importsAllowed = new Map<string, string>([]);
 const packageHome = new Map([
   ["lmdb", "store/"],
   ["@msgpack/msgpack", "codec/"],
+  ["croner", "model/cron-expression.ts"],
   ["comlink", "supervisor/"],
   ["tsx", "supervisor/"],
   ["commander", "cli/"],

@@ -21,6 +21,7 @@ import { EgressDelivery } from "./egress-delivery.js";
 import { type AskOptions, Gateway } from "./gateway.js";
 import type { ResolvedOptions } from "./options.js";
 import type { Subscribers } from "./subscribers.js";
+import { type RunCommand, ScheduleBook, TimerList } from "./time.js";
 
 /** How long `stop` works off what was accepted. */
 const drainMs = 5_000;
@@ -71,6 +72,10 @@ interface Waiter {
 export class Application {
   /** Settles when the application has ended: resolves after `stop`, rejects with the cause when it failed. */
   readonly stopped: Promise<void>;
+  /** Delayed messages that are pending. */
+  readonly timers: TimerList;
+  /** Cron and recurring messages. */
+  readonly schedules: ScheduleBook;
   readonly #options: ResolvedOptions;
   readonly #events = new EventEmitter<ApplicationEvents>();
   /** Events from before anybody could listen. */
@@ -97,6 +102,9 @@ export class Application {
     });
     this.stopped.catch(() => {}); // looking at it is optional
     const registry = new Registry(app);
+    const run: RunCommand = (name, args, id) => this.command(name, args, id);
+    this.timers = new TimerList(run);
+    this.schedules = new ScheduleBook(run, (type) => registry.named(type) !== undefined);
     this.#delivery = new EgressDelivery(app, {
       acknowledge: (code, epoch, position) => this.#supervisor.acknowledge(code, epoch, position).catch(() => {}), // told again with the next one
       replied: (session, number, failed, payload) => this.#gateway.replied(session, number, failed, payload),

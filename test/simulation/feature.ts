@@ -55,6 +55,8 @@ export interface SimFeature {
   left?(egress: string, record: unknown, epoch: number): void;
   /** Called at every commit and every recovery. @throws Violation */
   committed?(view: CommittedView): void;
+  /** Called in every round after the faults are over: stops what would go on by itself for ever. */
+  settle?(): void;
   /** Why the world is not at rest yet as far as the feature is concerned; undefined when it is. */
   unfinished?(view: CommittedView): string | undefined;
   /** Called at the end, with everything drained. @throws Violation */

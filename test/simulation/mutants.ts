@@ -9,6 +9,7 @@ import { Mailbox } from "../../lib/shard/mailbox.js";
 import { Outbox, type OutboxEntry } from "../../lib/shard/outbox.js";
 import { Shard } from "../../lib/shard/shard.js";
 import { StateAccess } from "../../lib/shard/state-access.js";
+import { Timers } from "../../lib/shard/timers.js";
 import { Capture } from "../../lib/snapshot/capture.js";
 import { Coordinator } from "../../lib/snapshot/coordinator.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
@@ -203,6 +204,29 @@ const plants = {
   /** Instances are evicted before the base has what they wrote. */
   evictdirty(surgery: Surgery): void {
     surgery.replace(StateAccess, "mayDrop", () => (instance) => instance.held === 0 && instance.state === "ready");
+  },
+  /** A timer that fires keeps its row: it fires again after the next recovery. */
+  timertwice(surgery: Surgery): void {
+    surgery.replace(Timers, "fire", (fire) => {
+      return function (this: Timers, key, now) {
+        const { deleteRows } = this;
+        this.deleteRows = () => {};
+        fire.call(this, key, now);
+        this.deleteRows = deleteRows;
+      };
+    });
+  },
+  /** A cancelled timer may fire until the cancelling turn is applied. */
+  latecancel(surgery: Surgery): void {
+    surgery.replace(Timers, "hold", () => () => {});
+  },
+  /** A timer fires a little early. */
+  earlytimer(surgery: Surgery): void {
+    surgery.replace(Timers, "isDue", (isDue) => {
+      return function (this: Timers, timer, now) {
+        return isDue.call(this, timer, now + 3);
+      };
+    });
   },
 } as const;
 

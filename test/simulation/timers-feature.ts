@@ -64,7 +64,7 @@ class TimersFeature implements SimFeature {
   #ahead = 0;
   #aheadMax = 0;
   #forward = 0;
-  #paused = false;
+  #round = 0;
 
   constructor(world: FeatureWorld) {
     this.#world = world;
@@ -136,12 +136,12 @@ class TimersFeature implements SimFeature {
     this.#checkSchedules(view, schedules);
   }
 
+  settle(): void {
+    if (this.#ahead < this.#aheadMax) this.#set(this.#aheadMax + slackMs); // or some wait for what is seconds away
+    if (this.#round++ % 32 === 0) for (const { name } of this.schedules) this.#world.command("schedules.pause", [name]);
+  }
+
   unfinished(view: CommittedView): string | undefined {
-    if (this.#ahead < this.#aheadMax + slackMs) this.#set(this.#aheadMax + slackMs); // or some wait for what is seconds away
-    if (!this.#paused) {
-      this.#paused = this.schedules.every(({ name }) => this.#world.command("schedules.pause", [name]).includes(true));
-      return "schedules are paused";
-    }
     for (const { key } of view.rows(rowTable.TIMER)) if (isTimerKey(key)) return "delayed messages are pending";
     for (const { key, value } of view.rows(rowTable.TIMER)) {
       if (isScheduleKey(key) && !(this.#codec.decode(value) as StoredSchedule).paused) return "a schedule goes on";

@@ -910,6 +910,7 @@ export class World {
       if (round === pressedUntil) this.#press(false);
       let busy = this.#advanceStorage();
       for (let shard = 0; shard < this.#shards; shard++) busy = this.#advanceShard(shard) > 0 || busy;
+      for (const feature of this.#features) feature.settle?.();
       while (this.#deliverDelta()) busy = true;
       while (this.#deliverNotice()) busy = true;
       while (this.#settle(0)) busy = true;
