@@ -4,8 +4,8 @@ export { Application, type ApplicationEvents, type Status } from "./app/applicat
 export { defineApp, defineEgress, defineFunction, type, value } from "./app/define.js";
 export type { AskOptions } from "./app/gateway.js";
 export type { CheckpointOptions, StartOptions } from "./app/options.js";
-export type { PendingTimer, ScheduleBook, ScheduleStatus, TimerList } from "./app/time.js";
 export { start } from "./app/start.js";
+export type { PendingTimer, ScheduleBook, ScheduleStatus, TimerList } from "./app/time.js";
 export { type ErrorCode, HoldfastError, isHoldfastError } from "./base/errors.js";
 export { Address, type AnyAddress } from "./model/address.js";
 export type { AppDefinition, AppOptions } from "./model/app.js";
@@ -13,6 +13,13 @@ export type { Context, DelayOptions } from "./model/context.js";
 export type { EgressBinding, EgressDefinition, EgressRecord, EgressSink, SinkWatermark } from "./model/egress.js";
 export type { FunctionDefinition, FunctionOptions, TypeToken } from "./model/function.js";
 export type { IngressDefinition, IngressItem, Reject, Router, RouteTo, SplitReader } from "./model/ingress.js";
-export { type CronOptions, cron, type EveryOptions, every, type MisfireRule, type ScheduleDefinition } from "./model/schedule.js";
+export {
+  type CronOptions,
+  cron,
+  type EveryOptions,
+  every,
+  type MisfireRule,
+  type ScheduleDefinition,
+} from "./model/schedule.js";
 export type { Schema } from "./model/schema.js";
 export type { DeepReadonly, StateHandles, StateSpecs, ValueHandle, ValueSpec } from "./model/state.js";

@@ -60,7 +60,10 @@ export class TimerList {
   async list(options: { readonly limit?: number; readonly address?: AnyAddress } = {}): Promise<PendingTimer[]> {
     const { limit = 100, address } = options;
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > timerListMax) {
-      throw new HoldfastError("HF_BAD_OPTIONS", `limit must be an integer from 1 to ${timerListMax}, not ${String(limit)}`);
+      throw new HoldfastError(
+        "HF_BAD_OPTIONS",
+        `limit must be an integer from 1 to ${timerListMax}, not ${String(limit)}`,
+      );
     }
     if (address !== undefined) checkId(address.type, address.id);
     const sender = address && { code: hashName32(address.type), id: address.id };
@@ -104,7 +107,10 @@ export class ScheduleBook {
         throw new HoldfastError("HF_BAD_OPTIONS", "a schedule is made by cron or every");
       const { name, to, message } = schedule;
       if (!this.#defines(to.type)) {
-        throw new HoldfastError("HF_UNKNOWN_FUNCTION", `schedule ${name} is for ${to.type}, which the application does not define`);
+        throw new HoldfastError(
+          "HF_UNKNOWN_FUNCTION",
+          `schedule ${name} is for ${to.type}, which the application does not define`,
+        );
       }
       const plain = plainSchedule({ ...schedule, message: copyPlain(message, `message of schedule ${name}`) });
       const other = (await this.list()).find((known) => known.name === name);
@@ -148,8 +154,21 @@ export class ScheduleBook {
   }
 }
 
-function statusOf({ name, when, misfire, type, id, message, declared, paused, next, last, sent }: StoredSchedule): ScheduleStatus {
-  const date = (instant: number | undefined): Date | undefined => (instant === undefined ? undefined : new Date(instant));
+function statusOf({
+  name,
+  when,
+  misfire,
+  type,
+  id,
+  message,
+  declared,
+  paused,
+  next,
+  last,
+  sent,
+}: StoredSchedule): ScheduleStatus {
+  const date = (instant: number | undefined): Date | undefined =>
+    instant === undefined ? undefined : new Date(instant);
   const to = `${type}@${id}`;
   return { name, when, misfire, to, message, declared, paused, next: date(next), last: date(last), sent };
 }

@@ -14,6 +14,7 @@ import type { Clock } from "../base/clock.js";
 import { HoldfastError, toWire, type WireError } from "../base/errors.js";
 import { shardsMax } from "../base/limits.js";
 import { countOf, durationOf, jsonOf, Progress, progressMode } from "./progress.js";
+import { addTimersCommand, listTimers, type PendingTimer } from "./timers.js";
 
 const exitDone = 0;
 const exitFailed = 1;
@@ -43,6 +44,9 @@ export interface RunStatus {
 /** What the command line uses of an application. */
 export interface RunningApplication {
   status(): RunStatus;
+  readonly timers: {
+    list(options: { limit: number }): Promise<readonly PendingTimer[]>;
+  };
   drained(): Promise<void>;
   stop(): Promise<void>;
   readonly stopped: Promise<void>;
@@ -61,7 +65,7 @@ export interface OutputPort {
 
 /** The outside of the command line. */
 export interface CliPorts {
-  start(module: URL, options: { dataDir: string; shards?: number }): Promise<RunningApplication>;
+  start(module: URL, options: { dataDir: string; shards?: number; paused?: boolean }): Promise<RunningApplication>;
   readonly stdout: OutputPort;
   readonly stderr: OutputPort;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -86,6 +90,9 @@ export async function runCli(argv: readonly string[], ports: CliPorts): Promise<
   let code = exitDone;
   const program = commandLine(ports, async (module, options) => {
     code = await new RunCommand(options, ports).run(module);
+  });
+  addTimersCommand(program, async (module, options) => {
+    code = await attempt(ports, () => listTimers(moduleUrl(module), options, ports));
   });
   try {
     await program.parseAsync(argv, { from: "user" });
@@ -312,6 +319,17 @@ class RunCommand {
 
   #json(fields: object): void {
     this.#ports.stdout.write(`${JSON.stringify(fields)}\n`);
+  }
+}
+
+/** Runs a command that looks at what is stored; says what went wrong. */
+async function attempt(ports: CliPorts, command: () => Promise<void>): Promise<number> {
+  try {
+    await command();
+    return exitDone;
+  } catch (error) {
+    printError(error, ports);
+    return isConfiguration(error) ? exitUsage : exitFailed;
   }
 }
 

@@ -61,7 +61,11 @@ export function cron<M>(name: string, options: CronOptions<M>): ScheduleDefiniti
   try {
     if (new CronExpression(expression, timeZone).after(0) === undefined) throw new TypeError("no instant ever fits");
   } catch (error) {
-    throw badSchedule(name, `${JSON.stringify(expression.slice(0, 100))} in ${timeZone.slice(0, 100)}: ${(error as Error).message}`, error);
+    throw badSchedule(
+      name,
+      `${JSON.stringify(expression.slice(0, 100))} in ${timeZone.slice(0, 100)}: ${(error as Error).message}`,
+      error,
+    );
   }
   return define(name, { kind: "cron", expression, timeZone }, options);
 }
@@ -88,7 +92,11 @@ export function instantAfter(when: ScheduleDefinition["when"], from: number, ins
   return new CronExpression(when.expression, when.timeZone).after(Math.max(from, instant));
 }
 
-function define<M>(name: string, when: ScheduleDefinition["when"], options: CronOptions<M> | EveryOptions<M>): ScheduleDefinition {
+function define<M>(
+  name: string,
+  when: ScheduleDefinition["when"],
+  options: CronOptions<M> | EveryOptions<M>,
+): ScheduleDefinition {
   const { misfire = "once", to, message } = options;
   if (misfire !== "skip" && misfire !== "once" && misfire !== "all")
     throw badSchedule(name, 'misfire is "skip", "once" or "all"');

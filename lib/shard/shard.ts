@@ -231,7 +231,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
   }
 
   get admissionOpen(): boolean {
-    return this.#admissionOpen;
+    return this.#admissionOpen && !this.#feedsClosed; // at the end nothing new begins
   }
 
   keyGroupOf(id: string): number {

@@ -214,7 +214,11 @@ export class Timers implements Part {
     for (const group of groups) {
       if (!this.#port.owns(group)) continue;
       // a filter may pass over any number of rows
-      for (const { key, value } of this.#scan(group, undefined, address === undefined ? limit : Number.POSITIVE_INFINITY)) {
+      for (const { key, value } of this.#scan(
+        group,
+        undefined,
+        address === undefined ? limit : Number.POSITIVE_INFINITY,
+      )) {
         if (address === undefined || isSame(decodeTimer(value).sender, address)) {
           found.push({ key: decodeTimerKey(key), value });
         }

@@ -17,10 +17,10 @@ import type { EgressDefinition } from "../model/egress.js";
 import { formatMessageId } from "../model/message-id.js";
 import { validate } from "../model/schema.js";
 import type { StateHandles, StateSpecs, ValueHandle } from "../model/state.js";
+import { checkDate, checkDelay, checkToken } from "./delay.js";
 import { ABSENT, type Instance, type Message, type StateCell } from "./instance.js";
 import type { Column, FunctionEntry, Registry } from "./registry.js";
 import type { Timers } from "./timers.js";
-import { checkDate, checkDelay, checkToken } from "./delay.js";
 import { TurnTimers } from "./turn-timers.js";
 
 /** What a context needs of its shard. */

@@ -6,12 +6,13 @@
  * C1. A token has at most one live message: an own one of this turn, or the pending one of an earlier turn.
  * C2. The n-th delayed message of a turn has the same id in every attempt.
  */
-import type { Message } from "./instance.js";
-import { childHi, childLo } from "../model/message-id.js";
+
 import type { Peer } from "../codec/message-codec.js";
-import type { StagedEffect } from "./turn-context.js";
+import { childHi, childLo } from "../model/message-id.js";
+import type { Message } from "./instance.js";
 import type { TimerKey } from "./timer-rows.js";
 import type { Timers } from "./timers.js";
+import type { StagedEffect } from "./turn-context.js";
 
 interface StagedTimer {
   readonly due: number;

@@ -54,7 +54,10 @@ appTests("a token cancels or replaces the message of its own sender only", async
   assert.equal(await app.ask(desk.at("a"), { cancel: "never set" }), false);
   const [left, ...others] = await app.timers.list();
   assert.deepEqual(others, []);
-  assert.deepEqual({ from: left.from, to: left.to, token: left.token }, { from: "time/desk@b", to: "time/box@box", token });
+  assert.deepEqual(
+    { from: left.from, to: left.to, token: left.token },
+    { from: "time/desk@b", to: "time/box@box", token },
+  );
   await app.ask(desk.at("b"), { send: [{ delayMs: 0, text: "now", token }] });
   const [{ text }] = await take(came, 1);
   assert.equal(text, "now");
@@ -67,10 +70,11 @@ appTests("a cancel holds the message while its turn goes on", async (lab) => {
   const gate = new Gate();
   try {
     const came = arrivalsOf(app, "box");
-    await app.ask(desk.at("a"), { send: [{ delayMs: 150, text: "cancelled", token: "t" }] });
+    await app.ask(desk.at("a"), { send: [{ delayMs: 2_000, text: "cancelled", token: "t" }] });
+    const [{ due }] = await app.timers.list();
     const answer = app.ask(desk.at("a"), { cancel: "t", then: "wait" });
     await gate.arrived(1);
-    await app.ask(desk.at("b"), { send: [{ delayMs: 250, text: "later" }] });
+    await app.ask(desk.at("b"), { sendAt: new Date(due.getTime() + 50), text: "later" });
     assert.equal((await take(came, 1))[0].text, "later"); // the other one was due before
     gate.open();
     assert.equal(await answer, true);
@@ -80,36 +84,45 @@ appTests("a cancel holds the message while its turn goes on", async (lab) => {
   }
 });
 
-appTests("overdue messages come after a restart in the order in which they were due, at another number of shards too", async (lab) => {
-  const first = await lab.start("time", { paused: false });
-  const orders = [300, 100, 200].map((delayMs) => ({ delayMs, text: String(delayMs) }));
-  await first.ask(desk.at("a"), { send: [...orders, { delayMs: hour, text: "far", token: "far" }] });
-  const due = (await first.timers.list())[2].due.getTime();
-  await first.stop();
-  const paused = await lab.start("time", { paused: true });
-  while (Date.now() <= due) await paused.checkpoint();
-  const listed = await paused.timers.list({ address: desk.at("a") });
-  assert.deepEqual(
-    listed.map(({ due }) => due.getTime()),
-    listed.map(({ due }) => due.getTime()).sort((a, b) => a - b),
-  );
-  assert.ok(listed.length >= 1 && listed.at(-1)?.token === "far");
-  await paused.stop();
-  const second = await lab.start("time", { shards: lab.shards + 1 });
-  const came = arrivalsOf(second, "box");
-  const texts = (await take(came, listed.length - 1)).map(({ text }) => Number(text));
-  assert.deepEqual(texts, [...texts].sort((a, b) => a - b));
-  assert.equal(await second.ask(desk.at("a"), { cancel: "far" }), true);
-});
+appTests(
+  "overdue messages come after a restart in the order in which they were due, at another number of shards too",
+  async (lab) => {
+    const first = await lab.start("time");
+    const orders = [300, 100, 200].map((delayMs) => ({ delayMs, text: String(delayMs) }));
+    await first.ask(desk.at("a"), { send: [...orders, { delayMs: hour, text: "far", token: "far" }] });
+    const due = Date.now() + 300;
+    await first.stop();
+    const paused = await lab.start("time", { paused: true });
+    while (Date.now() <= due) await paused.checkpoint();
+    const listed = await paused.timers.list({ address: desk.at("a") });
+    assert.deepEqual(
+      listed.map(({ due }) => due.getTime()),
+      listed.map(({ due }) => due.getTime()).sort((a, b) => a - b),
+    );
+    assert.ok(listed.length >= 1 && listed.at(-1)?.token === "far");
+    await paused.stop();
+    const second = await lab.start("time", { shards: lab.shards + 1 });
+    const came = arrivalsOf(second, "box");
+    const texts = (await take(came, listed.length - 1)).map(({ text }) => Number(text));
+    assert.deepEqual(
+      texts,
+      [...texts].sort((a, b) => a - b),
+    );
+    assert.equal(await second.ask(desk.at("a"), { cancel: "far" }), true);
+  },
+);
 
-appTests("bad delays, dates, tokens and addresses get an error that names the address, and lose nothing", async (lab) => {
-  const app = await lab.start("time");
-  for (const bad of ["negative", "NaN", "far", "date", "token", "long token"] as const)
-    assert.equal(await app.ask(desk.at("a"), { bad }), "HF_BAD_VALUE time/desk@a", bad);
-  assert.equal(await app.ask(desk.at("a"), { bad: "function" }), "HF_UNKNOWN_FUNCTION time/desk@a");
-  assert.deepEqual(await app.timers.list(), []);
-  await refused(app.timers.list({ limit: 0 }), "HF_BAD_OPTIONS");
-});
+appTests(
+  "bad delays, dates, tokens and addresses get an error that names the address, and lose nothing",
+  async (lab) => {
+    const app = await lab.start("time");
+    for (const bad of ["negative", "NaN", "far", "date", "token", "long token"] as const)
+      assert.equal(await app.ask(desk.at("a"), { bad }), "HF_BAD_VALUE time/desk@a", bad);
+    assert.equal(await app.ask(desk.at("a"), { bad: "function" }), "HF_UNKNOWN_FUNCTION time/desk@a");
+    assert.deepEqual(await app.timers.list(), []);
+    await refused(app.timers.list({ limit: 0 }), "HF_BAD_OPTIONS");
+  },
+);
 
 appTests("schedules send, pause, go on, and are added and removed while the application runs", async (lab) => {
   const app = await lab.start("time");
@@ -137,7 +150,10 @@ appTests("schedules send, pause, go on, and are added and removed while the appl
   assert.equal(await app.schedules.remove("added"), true);
   assert.equal(await app.schedules.remove("added"), false);
   await refused(app.schedules.remove("fast"), "HF_BAD_OPTIONS", /declared in defineApp/);
-  await refused(app.schedules.add(every("fast", { intervalMs: 1, to: box.at("fast"), message: { text: "" } })), "HF_BAD_OPTIONS");
+  await refused(
+    app.schedules.add(every("fast", { intervalMs: 1, to: box.at("fast"), message: { text: "" } })),
+    "HF_BAD_OPTIONS",
+  );
   assert.equal(await app.schedules.pause("none"), false);
   await app.stop();
   const again = await lab.start("time");
@@ -154,7 +170,10 @@ describe("a schedule that is none is refused where it is made", () => {
     ["a date", () => cron("a", { expression: "2030-01-01T00:00:00", to, message })],
     ["an instant that never comes", () => cron("a", { expression: "0 0 30 2 *", to, message })],
     ["a time zone that is none", () => cron("a", { expression: "* * * * *", timeZone: "No/Where", to, message })],
-    ["a misfire rule that is none", () => cron("a", { expression: "* * * * *", misfire: "twice" as never, to, message })],
+    [
+      "a misfire rule that is none",
+      () => cron("a", { expression: "* * * * *", misfire: "twice" as never, to, message }),
+    ],
     ["no interval", () => every("a", { intervalMs: 0, to, message })],
     ["half an interval", () => every("a", { intervalMs: 0.5, to, message })],
     ["no name", () => every("", { intervalMs: 1, to, message })],
@@ -182,7 +201,11 @@ appTest("10,000 delayed messages are all delivered once", async (lab) => {
   const app = await lab.start("time");
   const count = 10_000;
   const came = arrivalsOf(app, "many");
-  const send = Array.from({ length: count }, (_, index) => ({ delayMs: (index * 7919) % 400, text: String(index), to: "many" }));
+  const send = Array.from({ length: count }, (_, index) => ({
+    delayMs: (index * 7919) % 400,
+    text: String(index),
+    to: "many",
+  }));
   await app.ask(desk.at("a"), { send });
   const seen = new Set((await take(came, count)).map(({ text }) => text));
   assert.equal(seen.size, count);

@@ -73,7 +73,8 @@ class TimersFeature implements SimFeature {
     this.functions = [
       new FunctionDefinition(senderType, {
         state: { log: value({ fates: {}, tokens: {} }) },
-        receive: (ctx: SimContext) => (world.faulty && world.random.below(3) === 0 ? this.#slowTurn(ctx) : this.#turn(ctx)),
+        receive: (ctx: SimContext) =>
+          world.faulty && world.random.below(3) === 0 ? this.#slowTurn(ctx) : this.#turn(ctx),
       }) as AnyFunctionDefinition,
       new FunctionDefinition<Delayed>(receiverType, {
         state: { got: value({}) },
@@ -127,8 +128,10 @@ class TimersFeature implements SimFeature {
         const name = `${id}/${n}`;
         const times = where.get(name) ?? 0;
         if (times > 0) known++;
-        if (fate === "live") rule(times === 1, () => `delayed message ${name} is in ${times} places`); // R1
-        else if (fate === "cancelled") rule(times === 0, () => `delayed message ${name} was cancelled and is not gone`); // R2
+        if (fate === "live")
+          rule(times === 1, () => `delayed message ${name} is in ${times} places`); // R1
+        else if (fate === "cancelled")
+          rule(times === 0, () => `delayed message ${name} was cancelled and is not gone`); // R2
         else rule(times <= 1 && !pending.has(name), () => `delayed message ${name} was replaced and is pending`);
       }
     }
@@ -213,7 +216,10 @@ class TimersFeature implements SimFeature {
     const passed = this.#world.now() - at + this.#forward - forward + (this.#steps === "both" ? slackMs : 0);
     if (passed < delay) this.#world.broken(`a message with a delay of ${delay} came after ${passed}`); // R3
     if (ctx.caller?.toString() !== `${senderType}@${from}`) this.#world.broken("a delayed message has its sender");
-    ctx.state.got.update((got: Record<string, number>) => ({ ...got, [nameOf(message)]: (got[nameOf(message)] ?? 0) + 1 }));
+    ctx.state.got.update((got: Record<string, number>) => ({
+      ...got,
+      [nameOf(message)]: (got[nameOf(message)] ?? 0) + 1,
+    }));
   }
 
   #set(ahead: number): void {

@@ -53,7 +53,10 @@ export const desk = defineFunction("time/desk", {
   },
 });
 
-function wrong(what: string, ctx: { sendAfter: (...args: unknown[]) => void; sendAt: (...args: unknown[]) => void }): string {
+function wrong(
+  what: string,
+  ctx: { sendAfter: (...args: unknown[]) => void; sendAt: (...args: unknown[]) => void },
+): string {
   const to = box.at("box");
   try {
     if (what === "negative") ctx.sendAfter(-1, to, { text: "" });
@@ -75,6 +78,11 @@ export default defineApp({
   egresses: [arrivals],
   schedules: [
     every("fast", { intervalMs: 20, to: box.at("fast"), message: { text: "tick" } }),
-    cron("new year", { expression: "0 0 1 1 *", timeZone: "Europe/Berlin", to: box.at("year"), message: { text: "boom" } }),
+    cron("new year", {
+      expression: "0 0 1 1 *",
+      timeZone: "Europe/Berlin",
+      to: box.at("year"),
+      message: { text: "boom" },
+    }),
   ],
 });
