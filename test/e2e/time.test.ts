@@ -72,7 +72,7 @@ appTests("a cancel holds the message while its turn goes on", async (lab) => {
     const came = arrivalsOf(app, "box");
     await app.ask(desk.at("a"), { send: [{ delayMs: 2_000, text: "cancelled", token: "t" }] });
     const [{ due }] = await app.timers.list();
-    const answer = app.ask(desk.at("a"), { cancel: "t", then: "wait" });
+    const answer = app.ask(desk.at("a"), { cancel: "t", after: "wait" });
     await gate.arrived(1);
     await app.ask(desk.at("b"), { sendAt: new Date(due.getTime() + 50), text: "later" });
     assert.equal((await take(came, 1))[0].text, "later"); // the other one was due before

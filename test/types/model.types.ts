@@ -7,9 +7,11 @@ import { z } from "zod";
 import {
   type Address,
   type Application,
+  cron,
   defineApp,
   defineEgress,
   defineFunction,
+  every,
   type,
   value,
 } from "../../lib/index.js";
@@ -190,3 +192,25 @@ export const app = defineApp({
 ndjsonEgress(stock, { path: "x" });
 // @ts-expect-error an address is not a function
 defineApp({ functions: [stock.at("x")] });
+
+// Delayed messages and schedules take what their target takes.
+defineFunction("types/delayed", {
+  receive(ctx, message: Order) {
+    ctx.sendAfter(10, inbox.at("a"), message, { token: "t" });
+    ctx.sendAt(new Date(), inbox.at("a"), message);
+    expectType<Equal<ReturnType<typeof ctx.cancel>, boolean>>();
+    // @ts-expect-error the message is not an order
+    ctx.sendAfter(10, inbox.at("a"), { item: 1 });
+    // @ts-expect-error a date is a Date
+    ctx.sendAt(10, inbox.at("a"), message);
+    // @ts-expect-error a token is a string
+    ctx.cancel(1);
+  },
+});
+const inbox = defineFunction("types/inbox", { receive(_ctx, _message: Order) {} });
+cron("types", { expression: "@daily", to: inbox.at("a"), message: { item: "a", count: 1 } });
+every("types", { intervalMs: 1, to: inbox.at("a"), message: { item: "a", count: 1 } });
+// @ts-expect-error the message is not an order
+every("types", { intervalMs: 1, to: inbox.at("a"), message: "a" });
+// @ts-expect-error no such rule
+cron("types", { expression: "@daily", misfire: "twice", to: inbox.at("a"), message: { item: "a", count: 1 } });

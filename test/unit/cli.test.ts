@@ -8,6 +8,7 @@ import test, { after, describe } from "node:test";
 import { type ErrorCode, HoldfastError } from "../../lib/base/errors.js";
 import { durationOf, Progress } from "../../lib/cli/progress.js";
 import { type CliPorts, type RunningApplication, type RunStatus, runCli } from "../../lib/cli/run.js";
+import type { PendingTimer } from "../../lib/cli/timers.js";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -268,6 +269,33 @@ describe("progress", () => {
   });
 });
 
+describe("holdfast timers", () => {
+  const timer = { due: new Date(0), from: "a/b@\n", to: "a/c@1", token: "t", messageId: "00" };
+
+  test("lists what waits, without running the application, and stops it", async () => {
+    const cli = new FakeCli();
+    cli.application.pending = [timer, { ...timer, token: undefined }, timer];
+    assert.equal(await runCli(["timers", app, "--data", data, "--limit", "2"], cli.ports), 0);
+    const line = '1970-01-01T00:00:00.000Z "a/b@\\n" -> "a/c@1"';
+    assert.equal(cli.out, `${line} (token "t")\n${line}\n`);
+    assert.deepEqual(cli.started?.options, { dataDir: data, paused: true });
+    assert.equal(cli.application.stops, 1);
+  });
+
+  test("prints JSON lines, says when nothing waits, and refuses a bad limit", async () => {
+    const json = new FakeCli();
+    json.application.pending = [timer];
+    assert.equal(await runCli(["timers", app, "--data", data, "--json"], json.ports), 0);
+    assert.deepEqual(JSON.parse(json.out), { ...timer, due: timer.due.toISOString() });
+    const empty = new FakeCli();
+    assert.equal(await runCli(["timers", app, "--data", data], empty.ports), 0);
+    assert.equal(empty.out, "no delayed messages\n");
+    const wrong = new FakeCli();
+    assert.equal(await runCli(["timers", app, "--data", data, "--limit", "0"], wrong.ports), 2);
+    assert.match(wrong.err, /from 1 to 10000/);
+  });
+});
+
 describe("leaving the process", () => {
   test("returns the code once the event loop is empty", async () => {
     assert.deepEqual(await leaving("leave(3)"), [3, null]);
@@ -295,6 +323,8 @@ function leaving(code: string): Promise<[number | null, string | null]> {
 
 class FakeApplication implements RunningApplication {
   now = idle;
+  pending: PendingTimer[] = [];
+  readonly timers = { list: async ({ limit }: { limit: number }) => this.pending.slice(0, limit) };
   stops = 0;
   stopFailure: Error | undefined;
   readonly stopped: Promise<void>;

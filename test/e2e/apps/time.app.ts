@@ -12,7 +12,7 @@ interface Order {
 type Request =
   | { readonly send: readonly Order[] }
   | { readonly sendAt: Date; readonly text: string }
-  | { readonly cancel: string; readonly then?: "wait" }
+  | { readonly cancel: string; readonly after?: "wait" }
   | { readonly bad: "negative" | "NaN" | "far" | "date" | "token" | "long token" | "function" };
 
 export interface Arrival {
@@ -47,7 +47,7 @@ export const desk = defineFunction("time/desk", {
       ctx.reply(true);
     } else if ("cancel" in request) {
       const cancelled = ctx.cancel(request.cancel);
-      if (request.then === "wait") return waitAtGate(ctx.self.id).then(() => ctx.reply(cancelled));
+      if (request.after === "wait") return waitAtGate(ctx.self.id).then(() => ctx.reply(cancelled));
       ctx.reply(cancelled);
     } else ctx.reply(wrong(request.bad, ctx as never));
   },
