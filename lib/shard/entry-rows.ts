@@ -8,6 +8,7 @@
  * E3. `#due` has, per key group, a time not later than its first expiry.
  * E4. Time does not go back: what was found expired stays so.
  */
+import { invariant } from "../base/invariant.js";
 import { expiriesPerStepMax, tablePageRows, ttlAccessGrain } from "../base/limits.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
 import type { Ttl } from "../model/state.js";
@@ -22,7 +23,7 @@ import {
   itemPrefix,
   prefixEnd,
 } from "../store/entry-key.js";
-import { keyGroupOf, rowTable, stateKey, tableOf } from "../store/row-key.js";
+import { columnOf, keyGroupOf, rowTable, stateKey, tableOf } from "../store/row-key.js";
 import type { Instance } from "./instance.js";
 import type { Part, PartPort } from "./part.js";
 import type { FunctionEntry, RowColumn } from "./registry.js";
@@ -151,6 +152,7 @@ export class EntryRows implements Part {
 
   /** E2 */
   putHead(place: StatePlace, head: Head): void {
+    invariant(head.count >= 0, "a state has no less than no rows");
     if (head.count === 0) this.remove(place.bucket, place.head);
     else this.put(place.bucket, place.head, encodeHead(head));
   }
@@ -176,8 +178,7 @@ export class EntryRows implements Part {
 
   restore(): void {
     const { keyGroups } = this.#port.config;
-    for (let keyGroup = 0; keyGroup < keyGroups; keyGroup++)
-      if (this.#port.owns(keyGroup)) this.#findDue(keyGroup);
+    for (let keyGroup = 0; keyGroup < keyGroups; keyGroup++) if (this.#port.owns(keyGroup)) this.#findDue(keyGroup);
     this.#findEarliest();
   }
 
@@ -204,14 +205,17 @@ export class EntryRows implements Part {
   #sweep(keyGroup: number, budget: number): number {
     const until = expiryBound(keyGroup, this.now() + 1);
     const due = this.#port.rows.scan(expiryBucket(keyGroup), expiryBound(keyGroup, 0), until, budget);
-    for (const { value: target } of due) this.reclaim(target);
+    for (const { key, value: target } of due) {
+      this.reclaim(target);
+      this.#port.rows.delete(expiryBucket(keyGroup), key, this.#port.epoch); // also when it is a cell's by now
+    }
     return due.length;
   }
 
   /** Removes an expired row, and what stands and falls with it. */
   reclaim(target: Uint8Array): void {
     if (tableOf(target) === rowTable.STATE) {
-      this.remove(valueBucket(keyGroupOf(target)), target);
+      if (!this.#isCell(columnOf(target))) this.remove(valueBucket(keyGroupOf(target)), target);
       return;
     }
     const place = decodeEntryKey(target);
@@ -220,6 +224,13 @@ export class EntryRows implements Part {
     this.remove(bucket, target);
     if (place.kind === "head") this.removeAll(bucket, itemPrefix(place.address, place.column));
     else this.#uncount(bucket, headKey(place.address, place.column));
+  }
+
+  /** The declaration has no time to live any more: the row is a cell's, which may have a newer value. */
+  #isCell(code: number): boolean {
+    for (const { columns } of this.#port.registry.byName.values())
+      if (columns.some((column) => column.code === code)) return true;
+    return false;
   }
 
   #uncount(bucket: string, key: Uint8Array): void {

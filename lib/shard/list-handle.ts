@@ -104,6 +104,7 @@ export class ListRowHandle extends RowHandle implements ListHandle<unknown> {
 
   #keep(staged: readonly StagedItem[]): void {
     if (staged.length === 0) return;
+    if (this.#storedCount() === 0) this.#replaced = true; // the new expiry is not for what has expired
     for (const item of staged) this.#appended.push(item);
     this.#written = true;
     const { ttl } = this.column.spec;

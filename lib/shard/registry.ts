@@ -137,13 +137,18 @@ export class Registry {
   register(entry: FunctionEntry, name: string, spec: StateSpec): RowColumn {
     const known = entry.registered.get(name);
     if (known?.spec === spec) return known;
-    if (!["value", "table", "list"].includes(spec?.kind)) throw badState(entry, name, "was not made by value, table or list");
+    if (!["value", "table", "list"].includes(spec?.kind))
+      throw badState(entry, name, "was not made by value, table or list");
     if (known !== undefined && known.spec.kind !== spec.kind)
       throw badState(entry, name, `is registered as a ${known.spec.kind}, and cannot be a ${spec.kind} too`);
     const column = rowColumn(entry.type, name, spec, true);
     const other = this.#columns.get(column.code);
     if (known === undefined && other !== undefined)
-      throw badState(entry, name, other === `${entry.type} ${name}` ? "is declared by the function" : `has the same 32-bit code as "${other}"`);
+      throw badState(
+        entry,
+        name,
+        other === `${entry.type} ${name}` ? "is declared by the function" : `has the same 32-bit code as "${other}"`,
+      );
     this.#columns.set(column.code, `${entry.type} ${name}`);
     entry.registered.set(name, column);
     return column;

@@ -21,6 +21,7 @@ export abstract class RowHandle implements StagedEffect {
   protected turn = 0;
   readonly #context: TurnContext;
   #place: StatePlace | undefined;
+  #applying = false;
 
   constructor(context: TurnContext, rows: EntryRows, column: RowColumn) {
     this.#context = context;
@@ -29,7 +30,9 @@ export abstract class RowHandle implements StagedEffect {
   }
 
   apply(): void {
+    this.#applying = true; // an async turn is over by now
     this.write();
+    this.#applying = false;
     this.discard();
   }
 
@@ -46,6 +49,7 @@ export abstract class RowHandle implements StagedEffect {
 
   /** The instance of the turn; throws `HF_TURN_ENDED` when none runs. */
   protected get instance(): Instance {
+    if (this.#applying) return this.#context.target;
     const { instance } = this.#context;
     if (this.#place === undefined) {
       this.#place = this.rows.place(instance, this.column);

@@ -42,7 +42,9 @@ export class RowValueHandle extends RowHandle implements ValueHandle<unknown> {
 
   update(change: (value: never) => unknown): never {
     const value = this.get() as unknown;
-    const changed = change((typeof value === "object" && value !== null ? copyPlain(value, this.what) : value) as never);
+    const changed = change(
+      (typeof value === "object" && value !== null ? copyPlain(value, this.what) : value) as never,
+    );
     this.set(changed);
     return changed as never;
   }

@@ -15,7 +15,7 @@ import { stateKey } from "../store/row-key.js";
 import { FurtherCell, Instance, type Message, type StateCell } from "./instance.js";
 import type { Column, Registry } from "./registry.js";
 import type { Rows } from "./rows.js";
-import { decodeStateValue, expiryOf } from "./state-value.js";
+import { decodeStateValue, expiryOf, NEVER } from "./state-value.js";
 
 /** Instances looked at by one step of an eviction sweep. */
 const sweepPerStepMax = 512;
@@ -125,7 +125,9 @@ export class StateAccess {
   #load(cell: StateCell): void {
     const { instance, column } = cell;
     const bytes = this.#rows.committed(stateKey(instance.keyGroup, column.code, instance.id));
-    if (bytes === undefined || expiryOf(bytes) <= this.#wall()) return; // it had a time to live when it was written
+    if (bytes === undefined) return;
+    const expiry = expiryOf(bytes);
+    if (expiry !== NEVER && expiry <= this.#wall()) return; // its declaration had a time to live when it was written
     const { value, mutable } = freezePlain(decodeStateValue(this.#codec, bytes), `state ${column.name}`);
     cell.value = value;
     cell.mutable = mutable;

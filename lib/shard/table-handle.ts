@@ -95,7 +95,7 @@ export class TableRowHandle extends RowHandle implements TableHandle<TableKey, u
     const { place } = this;
     let size = this.#cleared ? 0 : (this.rows.head(place)?.count ?? 0);
     const expired = new Set(this.#cleared ? [] : this.rows.expiredItems(place));
-    for (const text of expired) if (!this.#extended.has(text)) size--;
+    for (const text of expired) if (this.rows.isExpired(this.#extended.get(text) ?? 0)) size--;
     for (const [text, staged] of this.#staged) {
       if (this.#live(text, staged.key) !== undefined) size--;
       if (this.#stagedAt(staged.key)?.value !== ABSENT) size++;
