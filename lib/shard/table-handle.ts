@@ -41,7 +41,7 @@ export class TableRowHandle extends RowHandle implements TableHandle<TableKey, u
   get(key: TableKey): never {
     const [row] = this.#keyOf(key);
     const staged = this.#stagedAt(row);
-    if (staged !== undefined) return valueOf(staged) as never;
+    if (staged !== undefined) return stagedValue(staged) as never;
     const bytes = this.#stored(row, key);
     if (bytes === undefined) return undefined as never;
     this.#extend(row, bytes);
@@ -60,7 +60,7 @@ export class TableRowHandle extends RowHandle implements TableHandle<TableKey, u
     const [row] = this.#keyOf(key);
     const staged = this.#stagedAt(row);
     const bytes = staged === undefined ? this.#stored(row, key) : undefined;
-    const before = staged === undefined ? bytes && this.mutable(bytes) : valueOf(staged);
+    const before = staged === undefined ? bytes && this.mutable(bytes) : stagedValue(staged);
     const changed = change((staged === undefined ? before : copyPlain(before, this.what)) as never);
     this.set(key, changed);
     return changed as never;
@@ -177,7 +177,7 @@ export class TableRowHandle extends RowHandle implements TableHandle<TableKey, u
   }
 
   #valueIn({ key, staged, bytes }: FoundEntry): unknown {
-    if (staged !== undefined) return valueOf(staged);
+    if (staged !== undefined) return stagedValue(staged);
     this.#extend(key, bytes);
     return this.decoded(bytes);
   }
@@ -239,7 +239,7 @@ export class TableRowHandle extends RowHandle implements TableHandle<TableKey, u
   }
 }
 
-function valueOf({ value, mutable }: StagedEntry): unknown {
+function stagedValue({ value, mutable }: StagedEntry): unknown {
   if (value === ABSENT) return undefined;
   return mutable ? copyPlain(value, "value") : value;
 }
