@@ -14,13 +14,17 @@ export interface Shelved {
 }
 
 type ShelfMessage =
-  | { readonly kind: "put"; readonly entries: readonly (readonly [TableKey, unknown])[]; readonly fail?: boolean }
+  | { readonly kind: "put"; readonly entries: readonly (readonly [TableKey, unknown])[]; readonly failOnce?: string }
   | { readonly kind: "fill"; readonly from: number; readonly to: number }
   | { readonly kind: "delete"; readonly keys: readonly TableKey[] }
-  | { readonly kind: "append" | "replace"; readonly items: readonly unknown[]; readonly fail?: boolean }
+  | { readonly kind: "append" | "replace"; readonly items: readonly unknown[] }
   | { readonly kind: "note"; readonly note: string }
-  | { readonly kind: "clear" | "destroy" | "destroy and fail" | "delete odd" }
+  | { readonly kind: "clear" | "destroy" | "delete odd" }
+  | { readonly kind: "destroy and fail"; readonly failOnce: string }
   | { readonly kind: "read"; readonly key?: TableKey };
+
+/** Messages whose first turn in this thread has failed. */
+const failed = new Set<string>();
 
 export const shelf = defineFunction("shelf/shelf", {
   state: { things: table<TableKey, unknown>(), items: list<unknown>(), note: value("") },
@@ -54,15 +58,23 @@ export const shelf = defineFunction("shelf/shelf", {
         items.clear();
         break;
       case "destroy":
-      case "destroy and fail":
         note.set("the last words");
+        ctx.destroy();
+        break;
+      case "destroy and fail":
+        if (failed.has(message.failOnce)) break;
+        note.set("the last words");
+        things.set("c", 1);
+        items.append("c");
         ctx.destroy();
         break;
       case "read":
         break;
     }
-    if (message.kind === "destroy and fail") throw new Error("no");
-    if ("fail" in message && message.fail === true && things.size + items.length > 0) throw new Error("no");
+    if ("failOnce" in message && message.failOnce !== undefined && !failed.has(message.failOnce)) {
+      failed.add(message.failOnce);
+      throw new Error("not the first time");
+    }
     ctx.reply({
       get: "key" in message && message.key !== undefined ? things.get(message.key) : undefined,
       has: "key" in message && message.key !== undefined && things.has(message.key),
