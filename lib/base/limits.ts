@@ -40,6 +40,8 @@ export const receivePerStepMax = 256;
 export const tablePageRows = 256;
 /** Expired rows that one step removes. */
 export const expiriesPerStepMax = 256;
+/** Time between two removals of what has expired. */
+export const expirySweepMs = 50;
 /** Turns one step runs. What they send is published at the end of the step: longer steps keep the other shards waiting. */
 export const turnsPerStepMax = 128;
 /** Ingress records one step routes. */

@@ -9,7 +9,7 @@
  * E4. Time does not go back: what was found expired stays so.
  */
 import { invariant } from "../base/invariant.js";
-import { expiriesPerStepMax, tablePageRows, ttlAccessGrain } from "../base/limits.js";
+import { expiriesPerStepMax, expirySweepMs, tablePageRows, ttlAccessGrain } from "../base/limits.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
 import type { Ttl } from "../model/state.js";
 import {
@@ -44,6 +44,8 @@ export class EntryRows implements Part {
   readonly #due = new Map<number, number>();
   #earliest = NEVER;
   #now = 0;
+  /** Not before this time is anything removed: what expires is removed together. */
+  #sweepAt = 0;
 
   constructor(port: PartPort) {
     this.#port = port;
@@ -99,11 +101,12 @@ export class EntryRows implements Part {
 
   /** The keys of items of a state that have expired and are still there. */
   expiredItems({ keyGroup, items }: StatePlace): string[] {
-    if ((this.#due.get(keyGroup) ?? NEVER) > this.now()) return [];
+    const due = this.#due.get(keyGroup) ?? NEVER;
+    if (due > this.now()) return [];
     const prefix = keyText(items);
     const expired = this.#port.rows.scan(
       expiryBucket(keyGroup),
-      expiryBound(keyGroup, 0),
+      expiryBound(keyGroup, due),
       expiryBound(keyGroup, this.now() + 1),
     );
     return expired.map(({ value }) => keyText(value)).filter((key) => key.startsWith(prefix));
@@ -178,33 +181,34 @@ export class EntryRows implements Part {
 
   restore(): void {
     const { keyGroups } = this.#port.config;
-    for (let keyGroup = 0; keyGroup < keyGroups; keyGroup++) if (this.#port.owns(keyGroup)) this.#findDue(keyGroup);
+    for (let keyGroup = 0; keyGroup < keyGroups; keyGroup++) if (this.#port.owns(keyGroup)) this.#findDue(keyGroup, 0);
     this.#findEarliest();
   }
 
   get nextDue(): number {
     if (this.#earliest === NEVER) return NEVER;
-    return this.#port.clock.now() + this.#earliest - this.now();
+    return this.#port.clock.now() + Math.max(this.#earliest, this.#sweepAt) - this.now();
   }
 
   /** Removes what has expired, some per step. */
   step(): number {
-    if (this.#earliest === NEVER || this.#earliest > this.now()) return 0;
+    if (this.#earliest === NEVER || Math.max(this.#earliest, this.#sweepAt) > this.now()) return 0;
     let removed = 0;
     for (const [keyGroup, due] of this.#due) {
       if (due > this.now()) continue;
-      removed += this.#sweep(keyGroup, expiriesPerStepMax - removed);
+      removed += this.#sweep(keyGroup, due, expiriesPerStepMax - removed);
       if (removed >= expiriesPerStepMax) break;
-      this.#findDue(keyGroup);
+      this.#findDue(keyGroup, due);
     }
     this.#findEarliest();
+    if (removed < expiriesPerStepMax) this.#sweepAt = this.now() + expirySweepMs;
     if (removed > 0) this.#port.touch();
     return removed;
   }
 
-  #sweep(keyGroup: number, budget: number): number {
+  #sweep(keyGroup: number, from: number, budget: number): number {
     const until = expiryBound(keyGroup, this.now() + 1);
-    const due = this.#port.rows.scan(expiryBucket(keyGroup), expiryBound(keyGroup, 0), until, budget);
+    const due = this.#port.rows.scan(expiryBucket(keyGroup), expiryBound(keyGroup, from), until, budget); // E3
     for (const { key, value: target } of due) {
       this.reclaim(target);
       this.#port.rows.delete(expiryBucket(keyGroup), key, this.#port.epoch); // also when it is a cell's by now
@@ -253,9 +257,10 @@ export class EntryRows implements Part {
     this.#port.rows.delete(expiryBucket(keyGroupOf(key)), expiryKey(key, expiry), this.#port.epoch);
   }
 
-  #findDue(keyGroup: number): void {
+  /** Nothing expires before `from`. */
+  #findDue(keyGroup: number, from: number): void {
     const bucket = expiryBucket(keyGroup);
-    const [first] = this.#port.rows.scan(bucket, expiryBound(keyGroup, 0), expiryEnd(keyGroup), 1);
+    const [first] = this.#port.rows.scan(bucket, expiryBound(keyGroup, from), expiryEnd(keyGroup), 1);
     if (first === undefined) this.#due.delete(keyGroup);
     else this.#due.set(keyGroup, expiryOfKey(first.key));
   }
