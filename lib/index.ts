@@ -1,7 +1,8 @@
 /** The door of holdfast: stateful functions for Node. */
 
 export { Application, type ApplicationEvents, type Status } from "./app/application.js";
-export { defineApp, defineEgress, defineFunction, type, value } from "./app/define.js";
+export { defineApp, defineEgress, defineFunction, type } from "./app/define.js";
+export { list, type StateOptions, table, value } from "./app/define-state.js";
 export type { AskOptions } from "./app/gateway.js";
 export type { CheckpointOptions, StartOptions } from "./app/options.js";
 export { start } from "./app/start.js";
@@ -22,4 +23,18 @@ export {
   type ScheduleDefinition,
 } from "./model/schedule.js";
 export type { Schema } from "./model/schema.js";
-export type { DeepReadonly, StateHandles, StateSpecs, ValueHandle, ValueSpec } from "./model/state.js";
+export type {
+  DeepReadonly,
+  ListHandle,
+  ListSpec,
+  StateHandle,
+  StateHandles,
+  StateRegister,
+  StateSpecs,
+  TableHandle,
+  TableKey,
+  TableSpec,
+  Ttl,
+  ValueHandle,
+  ValueSpec,
+} from "./model/state.js";

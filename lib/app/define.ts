@@ -1,6 +1,6 @@
 /** What an application module is made of. */
 import { HoldfastError } from "../base/errors.js";
-import { copyPlain, freezePlain } from "../codec/plain-data.js";
+import { copyPlain } from "../codec/plain-data.js";
 import { AppDefinition, type AppOptions } from "../model/app.js";
 import { type EgressBinding, EgressDefinition } from "../model/egress.js";
 import {
@@ -11,8 +11,9 @@ import {
 } from "../model/function.js";
 import { checkIngressName, checkStateName, checkTypeName } from "../model/function-type.js";
 import { rejectsName } from "../model/ingress.js";
-import { checkSchema, type Schema, validate } from "../model/schema.js";
-import type { StateSpecs, ValueSpec } from "../model/state.js";
+import { checkSchema, type Schema } from "../model/schema.js";
+import type { StateSpecs } from "../model/state.js";
+import { checkStateSpec } from "./define-state.js";
 
 /**
  * Declares a function type. The message type is that of `receive`'s second parameter (or of the `message` schema).
@@ -37,9 +38,7 @@ export function defineFunction<M, S extends StateSpecs = Record<never, never>, R
   }
   for (const [name, spec] of Object.entries(options.state ?? {})) {
     checkStateName(name, type);
-    if (spec?.kind !== "value")
-      throw new HoldfastError("HF_BAD_APP", `state ${name} of ${type} was not made by value(…)`);
-    freezePlain(spec.initial, `initial value of ${type} ${name}`);
+    checkStateSpec(name, type, spec);
   }
   if (options.message !== undefined) checkSchema(options.message, `message of ${type}`);
   return new FunctionDefinition(type, options);
@@ -103,23 +102,6 @@ export function defineApp(options: AppOptions): AppDefinition {
     copyPlain(message, `message of schedule ${name}`);
   }
   return new AppDefinition(options.name, [...functions], [...ingresses], egresses, [...schedules]);
-}
-
-/**
- * Declares one persisted value with its initial value, or, without one, a value that is undefined at first.
- *
- * @param options `schema`: checked at every `set`
- * @throws `HF_BAD_SCHEMA`, `HF_SCHEMA` when the initial value does not fit
- */
-export function value<T>(initial: T, options?: { readonly schema?: Schema<T> }): ValueSpec<T>;
-export function value<T>(): ValueSpec<T | undefined>;
-export function value<T>(initial?: T, options: { readonly schema?: Schema<T> } = {}): ValueSpec<T | undefined> {
-  const { schema } = options;
-  if (schema !== undefined) {
-    checkSchema(schema, "state");
-    if (initial !== undefined) validate(schema, initial, "the initial value");
-  }
-  return { kind: "value", initial, schema: schema as Schema<T | undefined> | undefined };
 }
 
 /** Carries a type to a declaration: `reply: type<{ total: number }>()`. */

@@ -17,6 +17,12 @@ export const payloadBytesMax = 16 * MiB;
 export const payloadDepthMax = 64;
 /** Objects, arrays, maps and sets of one plain-data value, one that is reached twice counted twice. */
 export const payloadContainersMax = 2 * 1024 * 1024;
+/** The key of a table entry, encoded. */
+export const tableKeyBytesMax = 64 * KiB;
+/** The longest time to live, in milliseconds: a hundred years. */
+export const ttlMsMax = 100 * 366 * 24 * 3600 * 1000;
+/** A read extends the life of state only when it moves the end by at least this part of the time to live. */
+export const ttlAccessGrain = 1 / 10;
 /** Shards of one application. */
 export const shardsMax = 64;
 /** Key groups when nobody chooses; written into the data directory and never changed. */
@@ -30,6 +36,12 @@ export const ringFrameFraction = 4;
 
 /** Frames one step takes from one ring. */
 export const receivePerStepMax = 256;
+/** Rows of tables that an iteration reads at once. */
+export const tablePageRows = 256;
+/** Expired rows that one step removes. */
+export const expiriesPerStepMax = 256;
+/** Time between two removals of what has expired. */
+export const expirySweepMs = 50;
 /** Turns one step runs. What they send is published at the end of the step: longer steps keep the other shards waiting. */
 export const turnsPerStepMax = 128;
 /** Ingress records one step routes. */

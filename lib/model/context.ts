@@ -1,7 +1,7 @@
 /** The handle a function gets with each message. */
 import type { Address, AnyAddress } from "./address.js";
 import type { EgressDefinition } from "./egress.js";
-import type { StateHandles, StateSpecs } from "./state.js";
+import type { StateHandles, StateRegister, StateSpecs } from "./state.js";
 
 /** How a delayed message is sent. */
 export interface DelayOptions {
@@ -26,8 +26,8 @@ export interface Context<S extends StateSpecs = StateSpecs, R = unknown, M = nev
    * for calls to the outside.
    */
   readonly messageId: string;
-  /** The state declared by this function, at this address. */
-  readonly state: StateHandles<S>;
+  /** The state declared by this function, at this address; and `register`, for state that is declared at run time. */
+  readonly state: StateHandles<S> & StateRegister;
   /**
    * Sends a message. It is copied; order per pair of addresses is kept.
    *
@@ -68,4 +68,10 @@ export interface Context<S extends StateSpecs = StateSpecs, R = unknown, M = nev
    * @throws `HF_NO_CALLER` when the message has neither; `HF_BAD_VALUE`
    */
   reply(message: R): void;
+  /**
+   * Removes everything of this address when the turn applies: its state of every kind, what this turn wrote included,
+   * and whatever else is kept for it. Until then the turn sees its state as before. Messages that it sent and that are on
+   * their way to it stay; the next one finds a fresh instance.
+   */
+  destroy(): void;
 }

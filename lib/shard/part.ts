@@ -21,6 +21,8 @@ export interface Part {
   step?(): number;
   /** When `step` has something to do even if nothing else happens, in `Clock.now` milliseconds; infinite for never. */
   readonly nextDue?: number;
+  /** `ctx.destroy()` at an address applies: what the part has of it goes. */
+  destroy?(entry: FunctionEntry, id: string, keyGroup: number): void;
   /** What is asked from outside, by name. Runs between turns; arguments and result are plain data. */
   readonly commands?: { readonly [name: string]: (...args: never[]) => unknown };
 }

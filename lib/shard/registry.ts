@@ -9,7 +9,7 @@ import { freezePlain } from "../codec/plain-data.js";
 import type { AppDefinition } from "../model/app.js";
 import type { FunctionDefinition } from "../model/function.js";
 import { rejectsName } from "../model/ingress.js";
-import type { StateSpec, StateSpecs } from "../model/state.js";
+import type { StateSpec, StateSpecs, ValueSpec } from "../model/state.js";
 import { hashName32 } from "../partition/hash.js";
 import { InstanceTable } from "./instance-table.js";
 import type { TurnContext } from "./turn-context.js";
@@ -21,10 +21,23 @@ export interface Column {
   readonly index: number;
   /** Code of (type, state), part of the row key. */
   readonly code: number;
-  readonly spec: StateSpec;
+  readonly spec: ValueSpec<unknown>;
   /** The initial value, frozen; `copyInitial` when it cannot be. */
   readonly initial: unknown;
   readonly copyInitial: boolean;
+}
+
+/** A state that is rows and not a cell: a table, a list, a value that expires or was declared at run time. */
+export interface RowColumn {
+  readonly name: string;
+  /** Code of (type, state), part of the row keys. */
+  readonly code: number;
+  readonly spec: StateSpec;
+  /** Of a value: its initial one, frozen; `copyInitial` when it cannot be. */
+  readonly initial: unknown;
+  readonly copyInitial: boolean;
+  /** Declared at run time. */
+  readonly registered: boolean;
 }
 
 /** One function type with what this shard knows of its instances. */
@@ -32,7 +45,12 @@ export class FunctionEntry {
   readonly type: string;
   readonly code: number;
   readonly definition: FunctionDefinition<unknown, StateSpecs, unknown>;
+  /** The states that are cells. */
   readonly columns: readonly Column[];
+  /** The states that are rows. */
+  readonly rowColumns: readonly RowColumn[];
+  /** States declared at run time, by name. */
+  readonly registered = new Map<string, RowColumn>();
   /** The instances in this shard's memory, by id. */
   readonly instances = new InstanceTable();
   /** The context of its next turn, unless the last one went async and kept it. */
@@ -42,7 +60,9 @@ export class FunctionEntry {
     this.type = definition.type;
     this.code = hashName32(definition.type);
     this.definition = definition;
-    this.columns = Object.entries(definition.options.state ?? {}).map(([name, spec], index) => {
+    const declared = Object.entries(definition.options.state ?? {});
+    const cells = declared.filter((state): state is [string, ValueSpec<unknown>] => isCell(state[1]));
+    this.columns = cells.map(([name, spec], index) => {
       const initial = freezePlain(spec.initial, `initial value of ${definition.type} ${name}`);
       return {
         name,
@@ -53,7 +73,21 @@ export class FunctionEntry {
         copyInitial: initial.mutable,
       };
     });
+    const rows = declared.filter(([, spec]) => !isCell(spec));
+    this.rowColumns = rows.map(([name, spec]) => rowColumn(definition.type, name, spec, false));
   }
+}
+
+function isCell(spec: StateSpec): boolean {
+  return spec.kind === "value" && spec.ttl === undefined;
+}
+
+function rowColumn(type: string, name: string, spec: StateSpec, registered: boolean): RowColumn {
+  const { value, mutable } = freezePlain(
+    spec.kind === "value" ? spec.initial : undefined,
+    `initial value of ${type} ${name}`,
+  );
+  return { name, code: columnCode(type, name), spec, initial: value, copyInitial: mutable, registered };
 }
 
 /** Code of a state of a function type. */
@@ -71,17 +105,19 @@ export class Registry {
   readonly byName = new Map<string, FunctionEntry>();
   readonly byCode = new Map<number, FunctionEntry>();
   readonly egressCodes = new Map<string, number>();
+  /** Every state, by code. */
+  readonly #columns = new Map<number, string>();
   /** The entries found last: most messages are for the type of the one before. */
   #lastNamed: FunctionEntry | undefined = undefined;
   #lastCoded: FunctionEntry | undefined = undefined;
 
   /** @throws `HF_BAD_APP` when two names have the same code. */
   constructor(app: AppDefinition) {
-    const columns = new Map<number, string>();
     for (const definition of app.functions) {
       const entry = new FunctionEntry(definition);
       claim(new Map([...this.byCode].map(([code, known]) => [code, known.type])), entry.code, entry.type);
-      for (const column of entry.columns) claim(columns, column.code, `${entry.type} ${column.name}`);
+      for (const { code, name } of [...entry.columns, ...entry.rowColumns])
+        claim(this.#columns, code, `${entry.type} ${name}`);
       this.byName.set(entry.type, entry);
       this.byCode.set(entry.code, entry);
     }
@@ -91,6 +127,31 @@ export class Registry {
       claim(egresses, code, name);
       this.egressCodes.set(name, code);
     }
+  }
+
+  /**
+   * A state that is declared at run time.
+   *
+   * @throws `HF_BAD_VALUE`
+   */
+  register(entry: FunctionEntry, name: string, spec: StateSpec): RowColumn {
+    const known = entry.registered.get(name);
+    if (known?.spec === spec) return known;
+    if (!["value", "table", "list"].includes(spec?.kind))
+      throw badState(entry, name, "was not made by value, table or list");
+    if (known !== undefined && known.spec.kind !== spec.kind)
+      throw badState(entry, name, `is registered as a ${known.spec.kind}, and cannot be a ${spec.kind} too`);
+    const column = rowColumn(entry.type, name, spec, true);
+    const other = this.#columns.get(column.code);
+    if (known === undefined && other !== undefined)
+      throw badState(
+        entry,
+        name,
+        other === `${entry.type} ${name}` ? "is declared by the function" : `has the same 32-bit code as "${other}"`,
+      );
+    this.#columns.set(column.code, `${entry.type} ${name}`);
+    entry.registered.set(name, column);
+    return column;
   }
 
   /** The entry of a function type. */
@@ -114,4 +175,8 @@ function claim(taken: Map<number, string>, code: number, name: string): void {
     throw new HoldfastError("HF_BAD_APP", `"${other}" and "${name}" have the same 32-bit code: rename one of them`);
   }
   taken.set(code, name);
+}
+
+function badState({ type }: FunctionEntry, name: string, what: string): HoldfastError {
+  return new HoldfastError("HF_BAD_VALUE", `state ${name} of ${type} ${what}`);
 }

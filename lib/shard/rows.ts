@@ -41,12 +41,97 @@ export function keyBytes(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
+/** Recent writes that are scanned together. */
+class Bucket {
+  readonly writes = new Map<string, Write>();
+  /** Keys of `writes` in order, and of some that are forgotten. */
+  #sorted: string[] = [];
+  /** Keys that are not in `#sorted` yet. */
+  #added: string[] = [];
+
+  set(write: Write): void {
+    if (!this.writes.has(write.key)) this.#added.push(write.key);
+    this.writes.set(write.key, write);
+  }
+
+  /** The keys in order; some have no write any more, some come twice. Cheap as long as few were added since. */
+  get keys(): readonly string[] {
+    if (this.#sorted.length > 2 * this.writes.size + 16)
+      this.#sorted = this.#sorted.filter((key) => this.writes.has(key));
+    if (this.#added.length > 0) {
+      this.#sorted = [...this.#sorted, ...this.#added].sort();
+      this.#added = [];
+    }
+    return this.#sorted;
+  }
+}
+
+/** What recent writes and, below them, the overlay say about a range, from its beginning to its end. */
+class NewerRows {
+  readonly #bucket: Bucket | undefined;
+  readonly #overlay: ReadonlyMap<string, Uint8Array | null> | undefined;
+  readonly #recentKeys: readonly string[];
+  readonly #overlayKeys: readonly string[];
+  readonly #end: string;
+  #recentAt: number;
+  #overlayAt: number;
+
+  constructor(
+    bucket: Bucket | undefined,
+    overlayKeys: readonly string[],
+    overlay: ReadonlyMap<string, Uint8Array | null> | undefined,
+    first: string,
+    end: string,
+  ) {
+    this.#bucket = bucket;
+    this.#overlay = overlay;
+    this.#recentKeys = bucket?.keys ?? [];
+    this.#overlayKeys = overlayKeys;
+    this.#end = end;
+    this.#recentAt = lowerBound(this.#recentKeys, first);
+    this.#overlayAt = lowerBound(overlayKeys, first);
+  }
+
+  /** Nothing of the range is newer than the base. */
+  get done(): boolean {
+    return this.#nextKey() === undefined;
+  }
+
+  /** Appends what comes before a key, up to a limit. */
+  before(bound: string, found: StoredRow[], limit: number): void {
+    for (let key = this.#nextKey(); key !== undefined && key < bound && found.length < limit; key = this.#nextKey()) {
+      const value = this.#take(key);
+      if (value !== undefined) found.push({ key: keyBytes(key), value });
+    }
+  }
+
+  /** The base's row of this key, which is not before the next one here, is hidden by one here: the caller skips it. */
+  hides(key: string): boolean {
+    if (this.#nextKey() !== key) return false;
+    return this.#bucket?.writes.has(key) === true || this.#overlay?.has(key) === true; // not a write that was forgotten
+  }
+
+  #nextKey(): string | undefined {
+    const [recent, overlay] = [this.#recentKeys[this.#recentAt], this.#overlayKeys[this.#overlayAt]];
+    const next = recent === undefined || overlay < recent ? overlay : recent;
+    return next !== undefined && next < this.#end ? next : undefined;
+  }
+
+  /** Steps over a key; its value, undefined when it is deleted or, a forgotten write, only the base has it. */
+  #take(key: string): Uint8Array | undefined {
+    while (this.#recentKeys[this.#recentAt] === key) this.#recentAt++;
+    if (this.#overlayKeys[this.#overlayAt] === key) this.#overlayAt++;
+    const write = this.#bucket?.writes.get(key);
+    return write === undefined ? (this.#overlay?.get(key) ?? undefined) : write.value;
+  }
+}
+
 export class Rows {
   readonly #base: BaseReader;
   #overlay: ReadonlyMap<string, Uint8Array | null> | undefined;
   #overlayKeys: readonly string[] | undefined;
   readonly #overlayEpoch: number;
-  readonly #buckets = new Map<string, Map<string, Write>>();
+  readonly #buckets = new Map<string, Bucket>();
   /** Writes in the order they were made (W1). */
   readonly #recent = new Queue<Write>();
   #journal = new RowWriter();
@@ -86,7 +171,7 @@ export class Rows {
   }
 
   get(bucket: string, key: Uint8Array): Uint8Array | undefined {
-    const write = this.#buckets.get(bucket)?.get(keyText(key));
+    const write = this.#buckets.get(bucket)?.writes.get(keyText(key));
     return write === undefined ? this.committed(key) : write.value;
   }
 
@@ -111,21 +196,20 @@ export class Rows {
     this.#freshen();
     const [first, end] = [keyText(from), keyText(to)];
     const newer = this.#newer(bucket, first, end);
-    if (newer.length === 0) return this.#base.scan(from, to, limit);
-    const hidden = new Set(newer.map(([key]) => key));
-    const stored = this.#base.scan(from, to, limit + newer.length);
-    const rows: [string, Uint8Array | undefined][] = newer;
-    for (const { key, value } of stored) {
-      const text = keyText(key);
-      if (!hidden.has(text)) rows.push([text, value]);
-    }
-    rows.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+    if (newer.done) return this.#base.scan(from, to, limit);
     const found: StoredRow[] = [];
-    for (const [text, value] of rows) {
-      if (value === undefined) continue;
-      if (found.length >= limit) break;
-      found.push({ key: keyBytes(text), value });
+    for (let start = from; found.length < limit; ) {
+      const stored = this.#base.scan(start, to, limit);
+      for (const row of stored) {
+        newer.before(keyText(row.key), found, limit);
+        if (found.length >= limit) return found;
+        if (!newer.hides(keyText(row.key))) found.push(row);
+      }
+      const last = stored.at(-1);
+      if (last === undefined || stored.length < limit) break;
+      start = keyBytes(`${keyText(last.key)}\0`);
     }
+    newer.before(end, found, limit);
     return found;
   }
 
@@ -144,36 +228,30 @@ export class Rows {
       if (write === undefined || write.epoch + 1 > epoch) return;
       this.#recent.shift();
       const bucket = this.#buckets.get(write.bucket);
-      if (bucket?.get(write.key) !== write) continue; // written again since
-      bucket.delete(write.key);
-      if (bucket.size === 0) this.#buckets.delete(write.bucket);
+      if (bucket?.writes.get(write.key) !== write) continue; // written again since
+      bucket.writes.delete(write.key);
+      if (bucket.writes.size === 0) this.#buckets.delete(write.bucket);
     }
   }
 
   #remember(write: Write): void {
     let bucket = this.#buckets.get(write.bucket);
     if (bucket === undefined) {
-      bucket = new Map();
+      bucket = new Bucket();
       this.#buckets.set(write.bucket, bucket);
     }
-    bucket.set(write.key, write);
+    bucket.set(write);
     this.#recent.push(write);
   }
 
-  /** What recent writes and the overlay say about a range, undefined for deleted rows. */
-  #newer(bucket: string, first: string, end: string): [string, Uint8Array | undefined][] {
-    const newer = new Map<string, Uint8Array | undefined>();
+  /** What recent writes and the overlay say about a range. */
+  #newer(bucket: string, first: string, end: string): NewerRows {
+    let overlay: readonly string[] = [];
     if (this.#overlayHolds()) {
       this.#overlayKeys ??= [...(this.#overlay?.keys() ?? [])].sort();
-      const keys = this.#overlayKeys;
-      for (let i = lowerBound(keys, first); i < keys.length && keys[i] < end; i++) {
-        newer.set(keys[i], this.#overlay?.get(keys[i]) ?? undefined);
-      }
+      overlay = this.#overlayKeys;
     }
-    for (const [key, { value }] of this.#buckets.get(bucket) ?? []) {
-      if (key >= first && key < end) newer.set(key, value);
-    }
-    return [...newer];
+    return new NewerRows(this.#buckets.get(bucket), overlay, this.#overlay, first, end);
   }
 
   /** W3 */

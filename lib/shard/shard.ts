@@ -32,8 +32,9 @@ import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-key.js";
 import { AsyncTurns, type PendingTurn } from "./async-turns.js";
 import { EngineTime } from "./engine-time.js";
+import { EntryRows } from "./entry-rows.js";
 import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
-import { type Instance, Message, type Origin, type StateCell } from "./instance.js";
+import { ABSENT, type Instance, Message, type Origin, type StateCell } from "./instance.js";
 import { Mailbox } from "./mailbox.js";
 import { Outbox, type OutboxEntry } from "./outbox.js";
 import { OutputWriter } from "./output.js";
@@ -68,6 +69,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
   readonly #asyncTurns: AsyncTurns;
   readonly #retries: RetryQueue;
   readonly #parked: Message[] = [];
+  readonly entries: EntryRows;
   /** The rooms beside turns. */
   readonly #parts: Part[] = [];
   readonly timers: Timers;
@@ -109,8 +111,12 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
     this.#retries = new RetryQueue(ports.clock, config.limits.turnRetryBaseMs);
     this.rows = new Rows(ports.base, restored.overlay, config.epoch);
-    this.#state = new StateAccess(this.registry, this.rows, this.codec, config.limits.residentInstancesMax);
+    this.#state = new StateAccess(this.registry, this.rows, this.codec, config.limits.residentInstancesMax, () =>
+      this.entries.now(),
+    );
     this.#mailbox = new Mailbox(this.#state);
+    this.entries = new EntryRows(this);
+    this.#parts.push(this.entries);
     this.#gatewayConsumed = restored.gatewayConsumed;
     this.#gatewayCaptured = restored.gatewayConsumed;
     this.#orphans = restored.orphans;
@@ -556,6 +562,16 @@ export class Shard implements TurnPort, FeedPort, PartPort {
 
   cell(instance: Instance, column: Column): StateCell {
     return this.#state.cell(instance, column);
+  }
+
+  /** After everything else that the turn did. */
+  destroy(instance: Instance): void {
+    const { entry, id, keyGroup } = instance;
+    for (const column of entry.columns) {
+      const cell = this.#state.cell(instance, column);
+      if (cell.value !== ABSENT) this.#state.write(cell, ABSENT, false, this.#epoch);
+    }
+    for (const part of this.#parts) part.destroy?.(entry, id, keyGroup);
   }
 
   encode(value: unknown, what: string): Uint8Array {

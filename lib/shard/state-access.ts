@@ -15,7 +15,7 @@ import { stateKey } from "../store/row-key.js";
 import { FurtherCell, Instance, type Message, type StateCell } from "./instance.js";
 import type { Column, Registry } from "./registry.js";
 import type { Rows } from "./rows.js";
-import { decodeStateValue } from "./state-value.js";
+import { decodeStateValue, expiryOf, NEVER } from "./state-value.js";
 
 /** Instances looked at by one step of an eviction sweep. */
 const sweepPerStepMax = 512;
@@ -29,12 +29,14 @@ export class StateAccess {
   readonly #rows: Rows;
   readonly #codec: PayloadCodec;
   readonly #residentMax: number;
+  readonly #wall: () => number;
   /** Nobody reads it; it keeps the compiler from leaving `touch` out. */
   #touched = 0;
   #sweep: Iterator<Instance> | undefined;
   #sweepEpoch = -1;
 
-  constructor(registry: Registry, rows: Rows, codec: PayloadCodec, residentMax: number) {
+  constructor(registry: Registry, rows: Rows, codec: PayloadCodec, residentMax: number, wall: () => number) {
+    this.#wall = wall;
     this.#registry = registry;
     this.#rows = rows;
     this.#codec = codec;
@@ -124,6 +126,8 @@ export class StateAccess {
     const { instance, column } = cell;
     const bytes = this.#rows.committed(stateKey(instance.keyGroup, column.code, instance.id));
     if (bytes === undefined) return;
+    const expiry = expiryOf(bytes);
+    if (expiry !== NEVER && expiry <= this.#wall()) return; // its declaration had a time to live when it was written
     const { value, mutable } = freezePlain(decodeStateValue(this.#codec, bytes), `state ${column.name}`);
     cell.value = value;
     cell.mutable = mutable;

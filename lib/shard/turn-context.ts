@@ -16,12 +16,14 @@ import type { Context, DelayOptions } from "../model/context.js";
 import type { EgressDefinition } from "../model/egress.js";
 import { formatMessageId } from "../model/message-id.js";
 import { validate } from "../model/schema.js";
-import type { StateHandles, StateSpecs, ValueHandle } from "../model/state.js";
 import { checkDate, checkDelay, checkToken } from "./delay.js";
-import { ABSENT, type Instance, type Message, type StateCell } from "./instance.js";
-import type { Column, FunctionEntry, Registry } from "./registry.js";
 import type { Timers } from "./timers.js";
 import { TurnTimers } from "./turn-timers.js";
+import type { StateHandles, StateRegister, StateSpecs, ValueHandle } from "../model/state.js";
+import type { EntryRows } from "./entry-rows.js";
+import { ABSENT, type Instance, type Message, type StateCell } from "./instance.js";
+import type { Column, FunctionEntry, Registry } from "./registry.js";
+import { RunTimeState, rowHandle } from "./run-time-state.js";
 
 /** What a context needs of its shard. */
 export interface TurnPort {
@@ -29,6 +31,10 @@ export interface TurnPort {
   readonly timers: Timers;
   /** The cell of a state, loaded from the base when it is not resident. */
   cell(instance: Instance, column: Column): StateCell;
+  /** The states that are rows. */
+  readonly entries: EntryRows;
+  /** Removes everything of an address. */
+  destroy(instance: Instance): void;
   /** Checks and encodes a value that leaves the application; the bytes belong to the caller. */
   encode(value: unknown, what: string): Uint8Array;
 }
@@ -55,7 +61,7 @@ export interface StagedRecord {
 }
 
 export class TurnContext implements Context<StateSpecs, unknown, unknown> {
-  readonly state: StateHandles<StateSpecs>;
+  readonly state: StateHandles<StateSpecs> & StateRegister;
   /** @internal */
   readonly handles: readonly ValueCellHandle[];
   /** @internal */
@@ -73,15 +79,26 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   readonly #port: TurnPort;
   /** What the turn does with delayed messages, once it does. */
   #delayed: TurnTimers | undefined;
+  /** The turn asked for the end of its address; that comes after everything else it did. */
+  #destroys = false;
+  readonly #destruction: StagedEffect = {
+    apply: () => {},
+    discard: () => {
+      this.#destroys = false;
+    },
+  };
   #message: Message | undefined;
   #instance: Instance | undefined;
 
   constructor(port: TurnPort, entry: FunctionEntry) {
     this.#port = port;
     this.handles = entry.columns.map((column) => new ValueCellHandle(this, port, column));
-    const state: Record<string, ValueHandle<unknown>> = {}; // not a null prototype: its look-ups are slow
+    const runTime = new RunTimeState(this, port.entries, port.registry, entry);
+    const state: Record<string, unknown> = {}; // not a null prototype: its look-ups are slow
     for (const handle of this.handles) state[handle.column.name] = handle;
-    this.state = Object.freeze(state) as StateHandles<StateSpecs>;
+    for (const column of entry.rowColumns) state[column.name] = rowHandle(this, port.entries, column);
+    state.register = runTime.register.bind(runTime);
+    this.state = Object.freeze(state) as never;
   }
 
   get self(): Address<unknown, unknown> {
@@ -156,6 +173,12 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     this.#stage(entry, caller.id, copyPlain(message, "reply"));
   }
 
+  destroy(): void {
+    if (this.#destroys) return;
+    this.stage(this.#destruction);
+    this.#destroys = true;
+  }
+
   /** @internal Starts a turn. */
   begin(message: Message): void {
     this.#message = message;
@@ -173,6 +196,8 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   applyStaged(): void {
     if (this.staged.length === 0) return;
     for (const effect of this.staged) effect.apply();
+    if (this.#destroys) this.#port.destroy(this.target);
+    this.#destroys = false;
     this.staged.length = 0;
   }
 

@@ -1,5 +1,6 @@
 /** The features that the killed application uses. */
 import type { ChaosFeature } from "./feature.js";
+import { stateFeature } from "./state-feature.js";
 import { timersFeature } from "./timers-feature.js";
 
-export const features: readonly ChaosFeature[] = [timersFeature];
+export const features: readonly ChaosFeature[] = [stateFeature, timersFeature];

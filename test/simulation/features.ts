@@ -1,5 +1,9 @@
 /** The features that worlds may have, by name. */
 import type { MakeFeature } from "./feature.js";
+import { makeStateFeature } from "./state-feature.js";
 import { timersFeature } from "./timers-feature.js";
 
-export const features: { readonly [name: string]: MakeFeature } = { timers: timersFeature };
+export const features: { readonly [name: string]: MakeFeature } = {
+  state: makeStateFeature,
+  timers: timersFeature,
+};

@@ -5,11 +5,13 @@
 import { GatewaySession } from "../../lib/app/gateway-session.js";
 import { Outbound } from "../../lib/channel/outbound.js";
 import { LogWriter } from "../../lib/log/log-writer.js";
+import { EntryRows } from "../../lib/shard/entry-rows.js";
 import { Mailbox } from "../../lib/shard/mailbox.js";
 import { Outbox, type OutboxEntry } from "../../lib/shard/outbox.js";
 import { Shard } from "../../lib/shard/shard.js";
 import { StateAccess } from "../../lib/shard/state-access.js";
 import { Timers } from "../../lib/shard/timers.js";
+import { TableRowHandle } from "../../lib/shard/table-handle.js";
 import { Capture } from "../../lib/snapshot/capture.js";
 import { Coordinator } from "../../lib/snapshot/coordinator.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
@@ -227,6 +229,26 @@ const plants = {
         return isDue.call(this, timer, now + 3);
       };
     });
+    },
+  /** What has expired is returned as long as it is there. */
+  expired(surgery: Surgery): void {
+    surgery.replace(EntryRows, "isExpired", () => () => false);
+  },
+  /** A deleted entry of a table keeps its row. */
+  tablelost(surgery: Surgery): void {
+    surgery.replace(TableRowHandle, "writeEntry", (writeEntry) => {
+      return function (this: TableRowHandle, key, bytes) {
+        return bytes === undefined ? -1 : writeEntry.call(this, key, bytes);
+      };
+    });
+  },
+  /** Destroy forgets what is stored as rows. */
+  destroyrows(surgery: Surgery): void {
+    surgery.replace(EntryRows, "destroy", () => () => {});
+  },
+  /** What has expired keeps what was said about its expiry, and its place in the count. */
+  unreclaimed(surgery: Surgery): void {
+    surgery.replace(EntryRows, "reclaim", () => () => {});
   },
 } as const;
 

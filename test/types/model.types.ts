@@ -12,6 +12,8 @@ import {
   defineEgress,
   defineFunction,
   every,
+  list,
+  table,
   type,
   value,
 } from "../../lib/index.js";
@@ -214,3 +216,50 @@ every("types", { intervalMs: 1, to: inbox.at("a"), message: { item: "a", count: 
 every("types", { intervalMs: 1, to: inbox.at("a"), message: "a" });
 // @ts-expect-error no such rule
 cron("types", { expression: "@daily", misfire: "twice", to: inbox.at("a"), message: { item: "a", count: 1 } });
+// --- tables, lists, state declared at run time ------------------------------------------------------------------------
+
+defineFunction("shop/shelf", {
+  state: {
+    stock: table<string, { left: number }>({ ttl: { ms: 1_000, since: "access" } }),
+    log: list<string>(),
+    seen: table<number, Date>(),
+    price: value(0, { ttl: { ms: 1_000 } }),
+  },
+  receive(ctx, item: string) {
+    const { stock, log, price } = ctx.state;
+    stock.set(item, { left: 1 });
+    stock.update(item, (entry) => ({ left: (entry?.left ?? 0) + price.get() }));
+    log.append(item);
+    log.appendAll(new Set([item]));
+    const entry = stock.get(item);
+    // @ts-expect-error there may be none
+    entry.left;
+    // @ts-expect-error what get returns is read-only
+    if (entry !== undefined) entry.left = 2;
+    // @ts-expect-error a key of another type
+    stock.get(1);
+    // @ts-expect-error a value of another shape
+    stock.set(item, { right: 1 });
+    // @ts-expect-error an item of another type
+    log.append(1);
+    // @ts-expect-error a view is read-only
+    log.view().push("x");
+    for (const [key, { left }] of stock.entries()) {
+      expectType<Equal<typeof key, string>>();
+      expectType<Equal<typeof left, number>>();
+    }
+    expectType<Equal<ReturnType<typeof log.view>, readonly string[]>>();
+    const late = ctx.state.register("late", table<bigint, boolean>());
+    late.set(1n, true);
+    // @ts-expect-error a key of another type
+    late.set(1, true);
+    ctx.state.register("count", value(0)).update((n) => n + 1);
+    // @ts-expect-error not a declaration
+    ctx.state.register("no", 1);
+    ctx.destroy();
+  },
+});
+// @ts-expect-error keys are strings, numbers, bigints and booleans
+table<Date, number>();
+// @ts-expect-error there is no such time to live
+table<string, number>({ ttl: { ms: 1, since: "ever" } });
