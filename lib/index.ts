@@ -1,6 +1,7 @@
 /** The door of holdfast: stateful functions for Node. */
 
 export { Application, type ApplicationEvents, type Status } from "./app/application.js";
+export { defineTask } from "./app/define-task.js";
 export { defineApp, defineEgress, defineFunction, type, value } from "./app/define.js";
 export type { AskOptions } from "./app/gateway.js";
 export type { CheckpointOptions, StartOptions } from "./app/options.js";
@@ -12,5 +13,14 @@ export type { Context } from "./model/context.js";
 export type { EgressBinding, EgressDefinition, EgressRecord, EgressSink, SinkWatermark } from "./model/egress.js";
 export type { FunctionDefinition, FunctionOptions, TypeToken } from "./model/function.js";
 export type { IngressDefinition, IngressItem, Reject, Router, RouteTo, SplitReader } from "./model/ingress.js";
+export {
+  isOperationResult,
+  type OffloadOptions,
+  type OperationError,
+  type OperationOptions,
+  type OperationResult,
+  type OperationScope,
+} from "./model/operation.js";
 export type { Schema } from "./model/schema.js";
 export type { DeepReadonly, StateHandles, StateSpecs, ValueHandle, ValueSpec } from "./model/state.js";
+export type { Task } from "./model/task.js";

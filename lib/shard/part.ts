@@ -21,6 +21,10 @@ export interface Part {
   step?(): number;
   /** When `step` has something to do even if nothing else happens, in `Clock.now` milliseconds; infinite for never. */
   readonly nextDue?: number;
+  /** What will become a message by itself and is waited for by `drained`. */
+  readonly inFlight?: number;
+  /** The shard ends. */
+  close?(): void;
   /** What is asked from outside, by name. Runs between turns; arguments and result are plain data. */
   readonly commands?: { readonly [name: string]: (...args: never[]) => unknown };
 }

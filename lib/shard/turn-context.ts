@@ -16,13 +16,17 @@ import type { Context } from "../model/context.js";
 import type { EgressDefinition } from "../model/egress.js";
 import { formatMessageId } from "../model/message-id.js";
 import { validate } from "../model/schema.js";
+import type { OffloadOptions, OperationOptions, OperationScope } from "../model/operation.js";
 import type { StateHandles, StateSpecs, ValueHandle } from "../model/state.js";
+import type { Task } from "../model/task.js";
 import { ABSENT, type Instance, type Message, type StateCell } from "./instance.js";
+import type { Operations } from "./operations.js";
 import type { Column, FunctionEntry, Registry } from "./registry.js";
 
 /** What a context needs of its shard. */
 export interface TurnPort {
   readonly registry: Registry;
+  readonly operations: Operations;
   /** The cell of a state, loaded from the base when it is not resident. */
   cell(instance: Instance, column: Column): StateCell;
   /** Checks and encodes a value that leaves the application; the bytes belong to the caller. */
@@ -134,6 +138,14 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
       );
     }
     this.#stage(entry, caller.id, copyPlain(message, "reply"));
+  }
+
+  run<D>(start: (scope: OperationScope) => unknown, metadata?: D, options?: OperationOptions): void {
+    this.#port.operations.run(this, start, metadata, options);
+  }
+
+  offload<I, D>(task: Task<I, unknown>, input: NoInfer<I>, options?: OffloadOptions<D>): void {
+    this.#port.operations.offload(this, task, input, options);
   }
 
   /** @internal Starts a turn. */

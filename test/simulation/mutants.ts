@@ -6,6 +6,7 @@ import { GatewaySession } from "../../lib/app/gateway-session.js";
 import { Outbound } from "../../lib/channel/outbound.js";
 import { LogWriter } from "../../lib/log/log-writer.js";
 import { Mailbox } from "../../lib/shard/mailbox.js";
+import { Operations } from "../../lib/shard/operations.js";
 import { Outbox, type OutboxEntry } from "../../lib/shard/outbox.js";
 import { Shard } from "../../lib/shard/shard.js";
 import { StateAccess } from "../../lib/shard/state-access.js";
@@ -203,6 +204,28 @@ const plants = {
   /** Instances are evicted before the base has what they wrote. */
   evictdirty(surgery: Surgery): void {
     surgery.replace(StateAccess, "mayDrop", () => (instance) => instance.held === 0 && instance.state === "ready");
+  },
+  /** Operations found by a restore keep their rows, so the next restore finds them again. */
+  unknowntwice(surgery: Surgery): void {
+    surgery.replace(Operations, "giveUp", (giveUp) => {
+      return function (this: Operations, row) {
+        this.dropRow = () => {};
+        giveUp.call(this, row);
+        this.dropRow = Operations.prototype.dropRow;
+      };
+    });
+  },
+  /** Operations have no rows. */
+  oplost(surgery: Surgery): void {
+    surgery.replace(Operations, "putRow", () => () => {});
+  },
+  /** Operations that end have no results. */
+  opsilent(surgery: Surgery): void {
+    surgery.replace(Operations, "deliver", () => () => {});
+  },
+  /** An address may have any number of operations pending. */
+  opnocap(surgery: Surgery): void {
+    surgery.replace(Operations, "isFull", () => () => false);
   },
 } as const;
 
