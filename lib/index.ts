@@ -1,8 +1,8 @@
 /** The door of holdfast: stateful functions for Node. */
 
 export { Application, type ApplicationEvents, type Status } from "./app/application.js";
-export { defineTask } from "./app/define-task.js";
 export { defineApp, defineEgress, defineFunction, type, value } from "./app/define.js";
+export { defineTask } from "./app/define-task.js";
 export type { AskOptions } from "./app/gateway.js";
 export type { CheckpointOptions, StartOptions } from "./app/options.js";
 export { start } from "./app/start.js";

@@ -29,6 +29,7 @@ const packageHome = new Map([
   ["lmdb", "store/"],
   ["@msgpack/msgpack", "codec/"],
   ["comlink", "supervisor/"],
+  ["piscina", "supervisor/"],
   ["tsx", "supervisor/"],
   ["commander", "cli/"],
   ["@standard-schema/spec", "model/"],

@@ -115,6 +115,9 @@ export const egressSyncIntervalMs = 1_000;
 
 invariant(logSegmentBytes >= 2 * logRecordBytesMax, "a segment holds at least two records");
 invariant(ringBytesDefault / ringFrameFraction >= 4 * KiB, "a fragment carries at least 4 KiB");
-invariant(admissionBytesMax + fullAddressBytesMax < overloadBytesMax, "waiting for operations never ends the application");
+invariant(
+  admissionBytesMax + fullAddressBytesMax < overloadBytesMax,
+  "waiting for operations never ends the application",
+);
 invariant(admissionBytesMax < overloadBytesMax, "admission closes before the application gives up");
 invariant(2 * idLengthMax + 64 <= 1_978, "an id fits an LMDB key");

@@ -238,6 +238,7 @@ export class Operations implements Part {
   }
 
   step(): number {
+    if (this.#pending === 0 && this.#settled.length === 0 && this.#toStart.length === 0) return 0;
     let count = 0;
     for (; count < operationsPerStepMax; count++) {
       const operation = this.#toStart.shift();

@@ -65,6 +65,7 @@ export class OffloadPool {
       ({ Piscina }) =>
         new Piscina({
           filename: new URL("./offload-worker.js", import.meta.url).href,
+          name: "run",
           minThreads: 0,
           maxThreads: availableParallelism(),
           idleTimeout: idleTimeoutMs,

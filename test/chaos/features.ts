@@ -1,4 +1,5 @@
 /** The features that the killed application uses. */
 import type { ChaosFeature } from "./feature.js";
+import { operationsFeature } from "./operations-feature.js";
 
-export const features: readonly ChaosFeature[] = [];
+export const features: readonly ChaosFeature[] = [operationsFeature];

@@ -112,8 +112,7 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
   const worker = new FunctionDefinition<SimMessage>(typeName, {
     state: { started: value(0), outcomes: value({}) },
     pendingOperations: limit,
-    receive: (ctx, message) =>
-      world.faulty && random.below(4) === 0 ? slowly(ctx, message) : receive(ctx, message),
+    receive: (ctx, message) => (world.faulty && random.below(4) === 0 ? slowly(ctx, message) : receive(ctx, message)),
   });
 
   function count(counts: Map<string, number>, id: string): void {
