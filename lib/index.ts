@@ -3,6 +3,7 @@
 export { Application, type ApplicationEvents, type Status } from "./app/application.js";
 export { defineApp, defineEgress, defineFunction, type } from "./app/define.js";
 export { list, type StateOptions, table, value } from "./app/define-state.js";
+export { defineTask } from "./app/define-task.js";
 export type { AskOptions } from "./app/gateway.js";
 export type { CheckpointOptions, StartOptions } from "./app/options.js";
 export { start } from "./app/start.js";
@@ -14,6 +15,14 @@ export type { Context, DelayOptions } from "./model/context.js";
 export type { EgressBinding, EgressDefinition, EgressRecord, EgressSink, SinkWatermark } from "./model/egress.js";
 export type { FunctionDefinition, FunctionOptions, TypeToken } from "./model/function.js";
 export type { IngressDefinition, IngressItem, Reject, Router, RouteTo, SplitReader } from "./model/ingress.js";
+export {
+  isOperationResult,
+  type OffloadOptions,
+  type OperationError,
+  type OperationOptions,
+  type OperationResult,
+  type OperationScope,
+} from "./model/operation.js";
 export {
   type CronOptions,
   cron,
@@ -38,3 +47,4 @@ export type {
   ValueHandle,
   ValueSpec,
 } from "./model/state.js";
+export type { Task } from "./model/task.js";

@@ -30,6 +30,7 @@ const packageHome = new Map([
   ["@msgpack/msgpack", "codec/"],
   ["croner", "model/cron-expression.ts"],
   ["comlink", "supervisor/"],
+  ["piscina", "supervisor/"],
   ["tsx", "supervisor/"],
   ["commander", "cli/"],
   ["@standard-schema/spec", "model/"],

@@ -42,7 +42,7 @@ export interface Status {
   readonly parked: number;
   /** Messages that wait for function types this version of the application does not define. */
   readonly orphans: number;
-  /** Messages in flight in the last commit, parked ones excepted. */
+  /** Messages in flight and pending operations in the last commit, parked messages excepted. */
   readonly inFlight: number;
   /** How often the shards were restarted since the start. */
   readonly restarts: number;
@@ -221,7 +221,7 @@ export class Application {
 
   /**
    * Resolves when every finite ingress was read to its end, every message has been applied (those of parked addresses
-   * excepted), and everything is committed and in the sinks. With an ingress that never ends it never resolves.
+   * excepted), every operation has ended, and everything is committed and in the sinks. With an ingress that never ends it never resolves.
    */
   async drained(): Promise<void> {
     const epoch = await this.#request();

@@ -41,7 +41,13 @@ export function defineFunction<M, S extends StateSpecs = Record<never, never>, R
     checkStateSpec(name, type, spec);
   }
   if (options.message !== undefined) checkSchema(options.message, `message of ${type}`);
+  checkPendingOperations(type, options.pendingOperations);
   return new FunctionDefinition(type, options);
+}
+
+function checkPendingOperations(type: string, limit: number | undefined): void {
+  if (limit === undefined || (Number.isInteger(limit) && limit >= 1 && limit <= 100_000)) return;
+  throw new HoldfastError("HF_BAD_APP", `pendingOperations of ${type} is a whole number from 1 to 100,000`);
 }
 
 /**

@@ -122,6 +122,18 @@ export const scheduleIntervalMinMs = 1;
 export const schedulesMax = 10_000;
 /** Entries of one answer of `app.timers.list`. */
 export const timerListMax = 10_000;
+/** An operation (`ctx.run`, `ctx.offload`) without an own timeout. */
+export const operationTimeoutMs = 600_000;
+/** Pending operations of one address above which it takes no messages, when its function does not say. */
+export const pendingOperationsDefault = 100;
+/** Operations that one turn may start. */
+export const operationsPerTurnMax = 1_000;
+/** Encoded metadata of one operation. */
+export const operationMetadataBytesMax = 64 * KiB;
+/** Operations that one step of a shard starts, and ends. */
+export const operationsPerStepMax = 128;
+/** Bytes in one shard that wait for addresses with too many pending operations, and do not count for admission. */
+export const fullAddressBytesMax = 256 * MiB;
 
 /** Restarts of the workers within `restartWindowMs` before the application gives up. */
 export const restartsMax = 5;
@@ -138,5 +150,9 @@ export const egressSyncIntervalMs = 1_000;
 
 invariant(logSegmentBytes >= 2 * logRecordBytesMax, "a segment holds at least two records");
 invariant(ringBytesDefault / ringFrameFraction >= 4 * KiB, "a fragment carries at least 4 KiB");
+invariant(
+  admissionBytesMax + fullAddressBytesMax < overloadBytesMax,
+  "waiting for operations never ends the application",
+);
 invariant(admissionBytesMax < overloadBytesMax, "admission closes before the application gives up");
 invariant(2 * idLengthMax + 64 <= 1_978, "an id fits an LMDB key");

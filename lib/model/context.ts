@@ -1,7 +1,9 @@
 /** The handle a function gets with each message. */
 import type { Address, AnyAddress } from "./address.js";
 import type { EgressDefinition } from "./egress.js";
+import type { OffloadOptions, OperationOptions, OperationScope } from "./operation.js";
 import type { StateHandles, StateRegister, StateSpecs } from "./state.js";
+import type { Task } from "./task.js";
 
 /** How a delayed message is sent. */
 export interface DelayOptions {
@@ -19,7 +21,10 @@ export interface DelayOptions {
 export interface Context<S extends StateSpecs = StateSpecs, R = unknown, M = never> {
   /** The address this turn runs at. */
   readonly self: Address<M, R>;
-  /** The function that sent the message, or undefined for one from an ingress, `app.send` or `app.ask`. */
+  /**
+   * The function that sent the message, or undefined for one from an ingress, `app.send` or `app.ask`, and for the result
+   * of an operation.
+   */
   readonly caller: AnyAddress | undefined;
   /**
    * The same in every attempt of this turn, on every restart, and different for every message: the idempotency key
@@ -74,4 +79,25 @@ export interface Context<S extends StateSpecs = StateSpecs, R = unknown, M = nev
    * their way to it stay; the next one finds a fresh instance.
    */
   destroy(): void;
+  /**
+   * Starts an operation that the turn does not wait for. `start` is called soon after the turn was applied; a turn that
+   * throws starts nothing. What its promise resolves to comes back to this address as an `OperationResult`, exactly
+   * once: `success` with the value, `failure` with the error, or `unknown` when its thread or the process ended before
+   * the result was committed. `start` must not use `ctx`.
+   *
+   * A value that is not plain data is a `failure` with `HF_BAD_VALUE`, one that is too large with `HF_TOO_LARGE`. An
+   * address with `pendingOperations` of them pending takes no further message until one has ended.
+   *
+   * @param metadata comes back with the result; plain data of at most 64 KiB encoded, durable with the turn
+   * @throws `HF_BAD_VALUE`, `HF_TOO_LARGE` (metadata), `HF_BAD_OPTIONS`, `HF_OVERLOAD` above 1,000 in one turn
+   */
+  run<D>(start: (scope: OperationScope) => unknown, metadata?: D, options?: OperationOptions): void;
+  /**
+   * Runs a task on a pool of threads beside the shards, one per core, started when first needed. The result comes back
+   * as with `run`: an error of the task is a `failure`, and so is one that loads its module (`HF_BAD_MODULE`).
+   *
+   * @throws as `run`, and `HF_BAD_VALUE` when `input` is not plain data (unless `transfer` is given: it is then cloned
+   *   when the task starts, and an input that cannot be is a `failure`)
+   */
+  offload<I, D>(task: Task<I, unknown>, input: NoInfer<I>, options?: OffloadOptions<D>): void;
 }

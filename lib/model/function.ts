@@ -20,6 +20,11 @@ export interface FunctionOptions<M, S extends StateSpecs, R> {
   /** Checked when a message enters from an ingress, `app.send` or `app.ask`. */
   readonly message?: Schema<M>;
   /**
+   * Pending operations (`ctx.run`, `ctx.offload`) of one address above which it takes no further messages until one has
+   * ended; other addresses go on. 1 to 100,000; 100 by default.
+   */
+  readonly pendingOperations?: number;
+  /**
    * Applies one message. May return a promise: the address then takes no other message until it settles, other
    * addresses go on.
    */

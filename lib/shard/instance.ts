@@ -10,14 +10,15 @@
  * I4. A cell's values are immutable; `captured` is the value as of the end of the epoch before `dirtyEpoch`.
  */
 import { invariant } from "../base/invariant.js";
-import type { Queue } from "../base/queue.js";
 import type { Ask, Peer } from "../codec/message-codec.js";
 import type { Column, FunctionEntry } from "./registry.js";
+import type { Waiting } from "./waiting.js";
 
 /** What keeps an instance from taking its next message. */
 export type InstanceState =
   | "ready"
   | "running" // an async turn is pending
+  | "full" // as many of its operations are pending as may be
   | "backoff" // a failed turn waits for its next attempt
   | "parked"; // its turn failed for good; messages wait
 
@@ -49,7 +50,7 @@ export class Instance extends StateCell {
   /** Its messages that left the queue and are not done; an instance with any is never evicted. */
   held = 0;
   /** Messages that wait for this instance (I1). */
-  pending: Queue<Message> | undefined = undefined;
+  pending: Waiting | undefined = undefined;
   /** The cells of the other states, as far as they are in memory. */
   others: (FurtherCell | undefined)[] | undefined = undefined;
 

@@ -8,8 +8,10 @@
  * M3. An instance with pending messages that may run is in `resumable`; its pending messages run before newer ones.
  * M4. Messages in the queue before `resolvedUntil` have their instance; this holds within one step, before evictions.
  */
+import { invariant } from "../base/invariant.js";
 import { Queue } from "../base/queue.js";
 import type { Instance, Message } from "./instance.js";
+import { Waiting } from "./waiting.js";
 
 /** Messages whose instances are looked up together. */
 const resolvedAheadMax = 32;
@@ -33,6 +35,8 @@ export class Mailbox {
   bytes = 0;
   /** The part of `bytes` that waits for parked addresses. */
   parkedBytes = 0;
+  /** The part of `bytes` that waits for addresses with too many pending operations. */
+  fullBytes = 0;
   /** Messages not done. */
   count = 0;
 
@@ -61,9 +65,10 @@ export class Mailbox {
       const instance = message.target;
       if (instance.state === "ready" && (instance.pending === undefined || instance.pending.length === 0))
         return message;
-      instance.pending ??= new Queue();
+      instance.pending ??= new Waiting();
       instance.pending.push(message);
       if (instance.state === "parked") this.parkedBytes += message.weight;
+      else if (instance.state === "full") this.fullBytes += message.weight;
       this.hold(message);
     }
     return undefined;
@@ -80,6 +85,20 @@ export class Mailbox {
   /** The instance may take messages again. */
   resume(instance: Instance): void {
     if (instance.pending !== undefined && instance.pending.length > 0) this.#resumable.push(instance);
+  }
+
+  /** The instance takes no message until it is opened: what waits for it does not count for admission. */
+  close(instance: Instance): void {
+    invariant(instance.state === "ready", "an address is closed at the end of a turn");
+    instance.state = "full";
+    this.fullBytes += instance.pending?.bytes ?? 0;
+  }
+
+  open(instance: Instance): void {
+    invariant(instance.state === "full", "a closed address is opened");
+    instance.state = "ready";
+    this.fullBytes -= instance.pending?.bytes ?? 0;
+    this.resume(instance);
   }
 
   /** The address of a message was parked: it waits, and so do those behind it. */

@@ -23,6 +23,10 @@ export interface Part {
   readonly nextDue?: number;
   /** `ctx.destroy()` at an address applies: what the part has of it goes. */
   destroy?(entry: FunctionEntry, id: string, keyGroup: number): void;
+  /** What will become a message by itself and is waited for by `drained`. */
+  readonly inFlight?: number;
+  /** The shard ends. */
+  close?(): void;
   /** What is asked from outside, by name. Runs between turns; arguments and result are plain data. */
   readonly commands?: { readonly [name: string]: (...args: never[]) => unknown };
 }

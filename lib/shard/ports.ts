@@ -113,6 +113,11 @@ export interface CapturePort {
   step(): number;
 }
 
+/** What a task gets: encoded plain data, or a value to be cloned with buffers that move. */
+export type TaskInput =
+  | { readonly bytes: Uint8Array }
+  | { readonly value: unknown; readonly transfer: readonly ArrayBuffer[] };
+
 export interface ShardPorts {
   readonly clock: Clock;
   readonly random: Random;
@@ -129,6 +134,8 @@ export interface ShardPorts {
   wakeForRoom(from: number): void;
   /** Asks for another step of this shard: something happened on its own thread. */
   wakeSelf(): void;
+  /** Runs a function of a module beside the shards; settles on the shard's thread. */
+  offload(module: string, name: string, input: TaskInput, signal: AbortSignal): Promise<unknown>;
   /** Something a person should know: a parked address, a rejected record. */
   report(event: ShardEvent): void;
 }

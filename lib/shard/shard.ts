@@ -17,7 +17,13 @@ import { ByteWriter } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
 import { type ErrorCode, HoldfastError, isHoldfastError, toWire } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
-import { ingestPerStepMax, messageBytesEstimate, receivePerStepMax, turnsPerStepMax } from "../base/limits.js";
+import {
+  fullAddressBytesMax,
+  ingestPerStepMax,
+  messageBytesEstimate,
+  receivePerStepMax,
+  turnsPerStepMax,
+} from "../base/limits.js";
 import type { Random } from "../base/random.js";
 import { isLater, stopTurns } from "../channel/control-words.js";
 import type { Inbound } from "../channel/inbound.js";
@@ -36,10 +42,19 @@ import { EntryRows } from "./entry-rows.js";
 import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
 import { ABSENT, type Instance, Message, type Origin, type StateCell } from "./instance.js";
 import { Mailbox } from "./mailbox.js";
+import { Operations, type OperationsPort } from "./operations.js";
 import { Outbox, type OutboxEntry } from "./outbox.js";
 import { OutputWriter } from "./output.js";
-import type { Part, PartPort } from "./part.js";
-import type { CapturedEffects, RestoredShard, ShardConfig, ShardCounts, ShardEvent, ShardPorts } from "./ports.js";
+import type { Part } from "./part.js";
+import type {
+  CapturedEffects,
+  RestoredShard,
+  ShardConfig,
+  ShardCounts,
+  ShardEvent,
+  ShardPorts,
+  TaskInput,
+} from "./ports.js";
 import { type Column, type FunctionEntry, Registry } from "./registry.js";
 import { RetryQueue } from "./retry-queue.js";
 import { Rows } from "./rows.js";
@@ -48,7 +63,7 @@ import { StateAccess } from "./state-access.js";
 import { Timers } from "./timers.js";
 import { TurnContext, type TurnPort } from "./turn-context.js";
 
-export class Shard implements TurnPort, FeedPort, PartPort {
+export class Shard implements TurnPort, FeedPort, OperationsPort {
   readonly index: number;
   readonly registry: Registry;
   readonly config: ShardConfig;
@@ -70,6 +85,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
   readonly #retries: RetryQueue;
   readonly #parked: Message[] = [];
   readonly entries: EntryRows;
+  readonly operations: Operations;
   /** The rooms beside turns. */
   readonly #parts: Part[] = [];
   readonly timers: Timers;
@@ -122,6 +138,8 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     this.#orphans = restored.orphans;
     this.#frames = ports.inbound.map((channel) => channel && new FrameReader(this.codec));
     ports.capture.attach(this.#frames);
+    this.operations = new Operations(this);
+    this.#parts.push(this.operations);
     this.#restore(restored);
     const keyGroups = this.#shardOf.flatMap((shard, group) => (shard === this.index ? [group] : []));
     const time = new EngineTime(this);
@@ -137,11 +155,12 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     return this.#epoch;
   }
 
-  /** Messages of this shard that are neither done nor parked. */
+  /** Messages of this shard that are neither done nor parked, and operations that will be messages. */
   get inFlight(): number {
     let count = this.#mailbox.count;
     for (const outbox of this.#outboxes) if (outbox !== undefined) count += outbox.length;
     for (const message of this.#parked) count -= message.target.held;
+    for (const part of this.#parts) count += part.inFlight ?? 0;
     return count;
   }
 
@@ -250,6 +269,24 @@ export class Shard implements TurnPort, FeedPort, PartPort {
 
   wakeSelf(): void {
     this.#ports.wakeSelf();
+  }
+
+  offload(module: string, name: string, input: TaskInput, signal: AbortSignal): Promise<unknown> {
+    return this.#ports.offload(module, name, input, signal);
+  }
+
+  closeAddress(instance: Instance): void {
+    this.#mailbox.close(instance);
+  }
+
+  openAddress(instance: Instance): void {
+    this.#mailbox.open(instance);
+  }
+
+  /** Ends what goes on in the background. */
+  close(): void {
+    this.closeFeeds();
+    for (const part of this.#parts) part.close?.();
   }
 
   report(event: ShardEvent): void {
@@ -510,6 +547,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     for (const outbox of this.#outboxes) if (outbox !== undefined) bytes += outbox.bytes;
     if (bytes > overloadBytesMax) throw overload(bytes);
     bytes -= this.#mailbox.parkedBytes; // a parked address must not stop the others
+    bytes -= Math.min(this.#mailbox.fullBytes, fullAddressBytesMax); // nor one that waits for its operations
     this.#admissionOpen = bytes < (this.#admissionOpen ? admissionBytesMax : admissionBytesMax / 2);
     return this.#admissionOpen && pressure === 0;
   }

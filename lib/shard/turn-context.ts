@@ -15,20 +15,24 @@ import { Address, type AnyAddress, checkId } from "../model/address.js";
 import type { Context, DelayOptions } from "../model/context.js";
 import type { EgressDefinition } from "../model/egress.js";
 import { formatMessageId } from "../model/message-id.js";
+import type { OffloadOptions, OperationOptions, OperationScope } from "../model/operation.js";
 import { validate } from "../model/schema.js";
-import { checkDate, checkDelay, checkToken } from "./delay.js";
-import type { Timers } from "./timers.js";
-import { TurnTimers } from "./turn-timers.js";
 import type { StateHandles, StateRegister, StateSpecs, ValueHandle } from "../model/state.js";
+import type { Task } from "../model/task.js";
+import { checkDate, checkDelay, checkToken } from "./delay.js";
 import type { EntryRows } from "./entry-rows.js";
 import { ABSENT, type Instance, type Message, type StateCell } from "./instance.js";
+import type { Operations } from "./operations.js";
 import type { Column, FunctionEntry, Registry } from "./registry.js";
 import { RunTimeState, rowHandle } from "./run-time-state.js";
+import type { Timers } from "./timers.js";
+import { TurnTimers } from "./turn-timers.js";
 
 /** What a context needs of its shard. */
 export interface TurnPort {
   readonly registry: Registry;
   readonly timers: Timers;
+  readonly operations: Operations;
   /** The cell of a state, loaded from the base when it is not resident. */
   cell(instance: Instance, column: Column): StateCell;
   /** The states that are rows. */
@@ -177,6 +181,14 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     if (this.#destroys) return;
     this.stage(this.#destruction);
     this.#destroys = true;
+  }
+
+  run<D>(start: (scope: OperationScope) => unknown, metadata?: D, options?: OperationOptions): void {
+    this.#port.operations.run(this, start, metadata, options);
+  }
+
+  offload<I, D>(task: Task<I, unknown>, input: NoInfer<I>, options?: OffloadOptions<D>): void {
+    this.#port.operations.offload(this, task, input, options);
   }
 
   /** @internal Starts a turn. */

@@ -16,18 +16,7 @@ import { AppDefinition } from "../model/app.js";
  */
 export async function loadApp(moduleUrl: string): Promise<AppDefinition> {
   const path = fileURLToPath(moduleUrl);
-  if (!existsSync(path)) throw new HoldfastError("HF_BAD_MODULE", `there is no application module ${path}`);
-  if (/\.[mc]?tsx?$/.test(path)) await registerTypeScript(path);
-  let module: { readonly default?: unknown };
-  try {
-    module = await import(moduleUrl);
-  } catch (error) {
-    if (error instanceof HoldfastError) throw error; // thrown by defineApp and its like: it says more than we could
-    const said = error instanceof Error ? error.message : String(error);
-    throw new HoldfastError("HF_BAD_MODULE", `the application module ${path} cannot be loaded: ${said}`, {
-      cause: error,
-    });
-  }
+  const module = await importModule(moduleUrl, "application module");
   const app = interop(module.default);
   if (!AppDefinition.is(app)) {
     const found =
@@ -38,6 +27,35 @@ export async function loadApp(moduleUrl: string): Promise<AppDefinition> {
     );
   }
   return app;
+}
+
+/**
+ * Imports the module of a task and returns one of its functions. Where `x.js` is not there and `x.ts` is, that is meant.
+ *
+ * @throws `HF_BAD_MODULE`
+ */
+export async function loadTask(moduleUrl: string, name: string): Promise<(input: unknown) => unknown> {
+  const source = moduleUrl.replace(/\.([mc]?)js$/, ".$1ts");
+  const isSource = !existsSync(fileURLToPath(moduleUrl)) && existsSync(fileURLToPath(source));
+  const module = await importModule(isSource ? source : moduleUrl, "task module");
+  const wrapped = module.default as { readonly [name: string]: unknown } | undefined;
+  const task = module[name] ?? wrapped?.[name]; // a module compiled to CommonJS may be wrapped
+  if (typeof task !== "function")
+    throw new HoldfastError("HF_BAD_MODULE", `the task module ${fileURLToPath(moduleUrl)} exports no function ${name}`);
+  return task as (input: unknown) => unknown;
+}
+
+async function importModule(moduleUrl: string, what: string): Promise<{ readonly [name: string]: unknown }> {
+  const path = fileURLToPath(moduleUrl);
+  if (!existsSync(path)) throw new HoldfastError("HF_BAD_MODULE", `there is no ${what} ${path}`);
+  if (/\.[mc]?tsx?$/.test(path)) await registerTypeScript(path);
+  try {
+    return await import(moduleUrl);
+  } catch (error) {
+    if (error instanceof HoldfastError) throw error; // thrown by defineApp and its like: it says more than we could
+    const said = error instanceof Error ? error.message : String(error);
+    throw new HoldfastError("HF_BAD_MODULE", `the ${what} ${path} cannot be loaded: ${said}`, { cause: error });
+  }
 }
 
 /** A module compiled to CommonJS arrives with its default export wrapped once more. */

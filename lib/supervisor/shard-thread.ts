@@ -25,6 +25,7 @@ import { openBaseReader } from "../store/lmdb-base.js";
 import { gatewaySender } from "../store/row-key.js";
 import { loadApp } from "./app-module.js";
 import { expose } from "./control-plane.js";
+import { OffloadClient } from "./offload-client.js";
 import { StepLoop } from "./step-loop.js";
 import { type ShardThreadData, type ShardToMain, shardGate, type ToStorage } from "./thread-protocol.js";
 
@@ -45,10 +46,12 @@ class ShardThread {
   #shard: Shard | undefined;
   #base: BaseReader | undefined;
   #loop: StepLoop | undefined;
+  readonly #offload: OffloadClient;
 
   constructor(data: ShardThreadData) {
     this.#data = data;
     this.#control = new ControlWords(data.control, data.shards);
+    this.#offload = new OffloadClient(data.offloadPort);
   }
 
   async start(): Promise<void> {
@@ -95,7 +98,8 @@ class ShardThread {
 
   close(): void {
     this.#loop?.end();
-    this.#shard?.closeFeeds();
+    this.#shard?.close();
+    this.#offload.close();
     this.#base?.close();
     for (const port of this.#bellPorts) port.close();
     setImmediate(() => this.#data.controlPort.close()); // after the answer to this call
@@ -142,6 +146,7 @@ class ShardThread {
           } else if (control.roomWanted(from)) bells[from]?.ringIfParked();
         },
         wakeSelf: () => this.#loop?.wake(),
+        offload: (module, name, input, signal) => this.#offload.run(module, name, input, signal),
         report: (event) => this.#report(event),
       },
       unpackRestored(data.restored),

@@ -24,6 +24,8 @@ export interface ShardWorkerEvents {
 export class ShardWorker {
   readonly control: Remote<ShardControl>;
   readonly port: MessagePort;
+  /** Tasks come in, their outcomes go out. */
+  readonly offloadPort: MessagePort;
   readonly #worker: Worker;
   readonly #gate: Gate;
   readonly #exited: Promise<void>;
@@ -33,7 +35,7 @@ export class ShardWorker {
   constructor(
     entry: URL,
     index: number,
-    data: Omit<ShardThreadData, "mainPort" | "controlPort">,
+    data: Omit<ShardThreadData, "mainPort" | "controlPort" | "offloadPort">,
     ports: readonly MessagePort[],
     heapMb: number | undefined,
     gate: Gate,
@@ -43,11 +45,18 @@ export class ShardWorker {
     this.#gate = gate;
     const main = new MessageChannel();
     const control = new MessageChannel();
-    const workerData: ShardThreadData = { ...data, mainPort: main.port2, controlPort: control.port2 };
+    const offload = new MessageChannel();
+    this.offloadPort = offload.port1;
+    const workerData: ShardThreadData = {
+      ...data,
+      mainPort: main.port2,
+      controlPort: control.port2,
+      offloadPort: offload.port2,
+    };
     this.#worker = new Worker(entry, {
       name: `holdfast shard ${index}`,
       workerData,
-      transferList: [main.port2, control.port2, ...ports],
+      transferList: [main.port2, control.port2, offload.port2, ...ports],
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     });
     this.port = main.port1;
@@ -68,6 +77,7 @@ export class ShardWorker {
     closeGate(this.#gate, gateTimeoutMs);
     await this.#worker.terminate();
     this.port.close();
+    this.offloadPort.close();
   }
 
   /** Lets the thread end by itself, after its loop has. */

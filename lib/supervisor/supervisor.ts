@@ -36,6 +36,7 @@ import type { RecoveryConfig } from "../snapshot/recovery.js";
 import { type GenerationOptions, shardsOf } from "../snapshot/storage.js";
 import { closeGate } from "../store/lmdb-base.js";
 import { Remote } from "./control-plane.js";
+import { OffloadPool } from "./offload-pool.js";
 import { ShardWorker } from "./shard-worker.js";
 import type { RecoveryReport, StorageControl } from "./storage-thread.js";
 import {
@@ -118,6 +119,7 @@ export class Supervisor {
   #storageWorker: Worker | undefined;
   #storage: Remote<StorageControl> | undefined;
   #session: number | undefined;
+  readonly #offload = new OffloadPool();
   #generation: Generation | undefined;
   #restarts: number[] = [];
   #restarting: Promise<void> | undefined;
@@ -312,6 +314,7 @@ export class Supervisor {
         },
       );
     });
+    for (const { offloadPort } of workers) this.#offload.serve(offloadPort);
     const bells = workers.map((worker, index) => new Doorbell(control.words, control.parkedIndex(index), worker.port));
     const watchdog = new Watchdog(control, this.#config.watchdogTimeoutMs, (shard, reason) =>
       workers[shard].giveUp(reason),
@@ -412,6 +415,7 @@ export class Supervisor {
     await Promise.allSettled(
       (generation?.workers ?? []).map((worker) => (stopping ? worker.close() : worker.terminate())),
     );
+    await this.#offload.close();
     await this.#storage?.call("close").catch(() => {}); // a storage thread that died has nothing to close
     this.#storage = undefined;
     const worker = this.#storageWorker;

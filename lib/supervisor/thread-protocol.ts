@@ -1,7 +1,7 @@
 /** What main hands to its threads, and what they tell each other over ports. */
 import type { MessagePort } from "node:worker_threads";
 import type { WireError } from "../base/errors.js";
-import type { ShardLimits } from "../shard/ports.js";
+import type { ShardLimits, TaskInput } from "../shard/ports.js";
 import type { CommitNotice } from "../snapshot/coordinator.js";
 import type { Delta } from "../snapshot/delta.js";
 
@@ -30,6 +30,8 @@ export interface ShardThreadData {
   readonly storagePort: MessagePort;
   readonly mainPort: MessagePort;
   readonly controlPort: MessagePort;
+  /** To the pool of offloaded tasks. */
+  readonly offloadPort: MessagePort;
 }
 
 /** Worker data of the storage thread. */
@@ -62,6 +64,27 @@ export type ShardToMain =
       readonly error: WireError;
     }
   | { readonly kind: "failed"; readonly error: WireError };
+
+/** A task for a thread of the offload pool. */
+export interface OffloadTask {
+  readonly module: string;
+  readonly name: string;
+  readonly input: TaskInput;
+}
+
+/** Its encoded value, or what it threw. */
+export type OffloadOutcome = { readonly bytes: Uint8Array } | { readonly error: WireError };
+
+/** Shard → offload pool. `transfer` is what of the input moves. */
+export type ToOffload =
+  | { readonly number: number; readonly task: OffloadTask; readonly transfer: readonly ArrayBuffer[] }
+  | { readonly abort: number };
+
+/** Offload pool → shard. */
+export interface FromOffload {
+  readonly number: number;
+  readonly outcome: OffloadOutcome;
+}
 
 /** How the log is: `full` when the disk has no space for it to grow, `long` when it waits for an egress or a merge. */
 export type LogState = "fine" | "long" | "full";

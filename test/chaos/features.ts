@@ -1,6 +1,7 @@
 /** The features that the killed application uses. */
 import type { ChaosFeature } from "./feature.js";
+import { operationsFeature } from "./operations-feature.js";
 import { stateFeature } from "./state-feature.js";
 import { timersFeature } from "./timers-feature.js";
 
-export const features: readonly ChaosFeature[] = [stateFeature, timersFeature];
+export const features: readonly ChaosFeature[] = [operationsFeature, stateFeature, timersFeature];

@@ -1,9 +1,11 @@
 /** The features that worlds may have, by name. */
 import type { MakeFeature } from "./feature.js";
+import { operationsFeature } from "./operations-feature.js";
 import { makeStateFeature } from "./state-feature.js";
 import { timersFeature } from "./timers-feature.js";
 
 export const features: { readonly [name: string]: MakeFeature } = {
+  operations: operationsFeature,
   state: makeStateFeature,
   timers: timersFeature,
 };

@@ -11,7 +11,7 @@ import { Outbound } from "../../lib/channel/outbound.js";
 import { RingConsumer } from "../../lib/ring/ring-consumer.js";
 import { allocateRing } from "../../lib/ring/ring-memory.js";
 import { RingProducer } from "../../lib/ring/ring-producer.js";
-import type { ShardConfig, ShardEvent } from "../../lib/shard/ports.js";
+import type { ShardConfig, ShardEvent, TaskInput } from "../../lib/shard/ports.js";
 import { Shard } from "../../lib/shard/shard.js";
 import { Capture } from "../../lib/snapshot/capture.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
@@ -37,6 +37,8 @@ export interface GenerationPort {
   /** A gateway ring has room again. */
   gatewayRoom(shard: number): void;
   report(event: ShardEvent): void;
+  /** Runs a task some time, if at all. */
+  offload(module: string, name: string, input: TaskInput, signal: AbortSignal): Promise<unknown>;
 }
 
 /** The receiving end of a ring whose thread may lose its core before it looks, and may look just too early. */
@@ -314,6 +316,7 @@ export class Generation {
         wakeSelf: () => {
           seat.rung = true;
         },
+        offload: (module, name, input, signal) => this.#port.offload(module, name, input, signal),
         report: (event) => this.#port.report(event),
       },
       unpackRestored(packRestored(this.#recovered.shards[index])),

@@ -7,11 +7,12 @@ import { Outbound } from "../../lib/channel/outbound.js";
 import { LogWriter } from "../../lib/log/log-writer.js";
 import { EntryRows } from "../../lib/shard/entry-rows.js";
 import { Mailbox } from "../../lib/shard/mailbox.js";
+import { Operations } from "../../lib/shard/operations.js";
 import { Outbox, type OutboxEntry } from "../../lib/shard/outbox.js";
 import { Shard } from "../../lib/shard/shard.js";
 import { StateAccess } from "../../lib/shard/state-access.js";
-import { Timers } from "../../lib/shard/timers.js";
 import { TableRowHandle } from "../../lib/shard/table-handle.js";
+import { Timers } from "../../lib/shard/timers.js";
 import { Capture } from "../../lib/snapshot/capture.js";
 import { Coordinator } from "../../lib/snapshot/coordinator.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
@@ -229,7 +230,7 @@ const plants = {
         return isDue.call(this, timer, now + 3);
       };
     });
-    },
+  },
   /** What has expired is returned as long as it is there. */
   expired(surgery: Surgery): void {
     surgery.replace(EntryRows, "isExpired", () => () => false);
@@ -249,6 +250,28 @@ const plants = {
   /** What has expired keeps what was said about its expiry, and its place in the count. */
   unreclaimed(surgery: Surgery): void {
     surgery.replace(EntryRows, "reclaim", () => () => {});
+  },
+  /** Operations found by a restore keep their rows, so the next restore finds them again. */
+  unknowntwice(surgery: Surgery): void {
+    surgery.replace(Operations, "giveUp", (giveUp) => {
+      return function (this: Operations, row) {
+        this.dropRow = () => {};
+        giveUp.call(this, row);
+        this.dropRow = Operations.prototype.dropRow;
+      };
+    });
+  },
+  /** Operations have no rows. */
+  oplost(surgery: Surgery): void {
+    surgery.replace(Operations, "putRow", () => () => {});
+  },
+  /** Operations that end have no results. */
+  opsilent(surgery: Surgery): void {
+    surgery.replace(Operations, "deliver", () => () => {});
+  },
+  /** An address may have any number of operations pending. */
+  opnocap(surgery: Surgery): void {
+    surgery.replace(Operations, "isFull", () => () => false);
   },
 } as const;
 

@@ -22,6 +22,7 @@ import type { Reject } from "../../lib/model/ingress.js";
 import { hashId, hashName, hashName32 } from "../../lib/partition/hash.js";
 import { shardOfKeyGroup } from "../../lib/partition/key-groups.js";
 import { type OutputEntry, readOutput } from "../../lib/shard/output.js";
+import type { TaskInput } from "../../lib/shard/ports.js";
 import { egressCode } from "../../lib/shard/registry.js";
 import { keyText } from "../../lib/shard/rows.js";
 import type { CommitNotice } from "../../lib/snapshot/coordinator.js";
@@ -852,6 +853,7 @@ export class World {
       handOver: (delta) => this.#deltas[delta.shard].push(delta),
       wakeStorage: () => this.#storageBell?.ringIfParked(),
       gatewayRoom: (shard) => this.#roomFor.add(shard),
+      offload: (module, name, input, signal) => this.#offloaded(module, name, input, signal),
       report: (event) => {
         if (event.kind === "parked") {
           this.#parkedSeen = true;
@@ -859,6 +861,15 @@ export class World {
         } else this.statistics.rejected++;
       },
     };
+  }
+
+  /** Tasks of the simulator: `echo` gives its input, `throw` fails; both take their time. */
+  async #offloaded(_module: string, name: string, input: TaskInput, signal: AbortSignal): Promise<unknown> {
+    this.#asyncTicks = 8;
+    await new Promise<void>((resolve) => this.#pauses.push(resolve));
+    signal.throwIfAborted();
+    if (name === "throw") throw new Error("this task does not like its input");
+    return "bytes" in input ? this.#codec.decode(input.bytes) : input.value;
   }
 
   get #clock(): { now(): number; wall(): number } {

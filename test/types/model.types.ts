@@ -11,8 +11,12 @@ import {
   defineApp,
   defineEgress,
   defineFunction,
+  defineTask,
   every,
+  isOperationResult,
   list,
+  type OperationResult,
+  type Task,
   table,
   type,
   value,
@@ -263,3 +267,33 @@ defineFunction("shop/shelf", {
 table<Date, number>();
 // @ts-expect-error there is no such time to live
 table<string, number>({ ttl: { ms: 1, since: "ever" } });
+// --- operations: metadata and value come back as declared, tasks take what their function takes -----------------------
+
+const parse = defineTask<(text: string) => Promise<{ words: number }>>(new URL("file:///parse.js"), "parse");
+expectType<Equal<typeof parse, Task<string, { words: number }>>>();
+
+export const fetcher = defineFunction("shop/fetcher", {
+  receive(ctx, message: Order | OperationResult<number, { item: string }>) {
+    if (isOperationResult(message)) {
+      expectType<Equal<typeof message.metadata, { item: string }>>();
+      if (message.status === "success") expectType<Equal<typeof message.value, number>>();
+      if (message.status === "failure") expectType<Equal<typeof message.error.message, string>>();
+      if (message.status === "unknown") expectType<Equal<typeof message.value, undefined>>();
+      // @ts-expect-error the result of an operation is no order
+      message.count;
+      return;
+    }
+    expectType<Equal<typeof message, Order>>();
+    ctx.run(async ({ signal }) => signal.aborted);
+    ctx.run(() => 1, { item: message.item }, { timeoutMs: 1_000 });
+    ctx.offload(parse, message.item, { metadata: { item: message.item }, transfer: [new ArrayBuffer(1)] });
+    // @ts-expect-error a promise is not a function that starts something
+    ctx.run(Promise.resolve(1));
+    // @ts-expect-error the task takes a string
+    ctx.offload(parse, 1);
+    // @ts-expect-error a function is no task
+    ctx.offload(() => 1, 1);
+    // @ts-expect-error milliseconds are a number
+    ctx.run(() => 1, undefined, { timeoutMs: "1s" });
+  },
+});
