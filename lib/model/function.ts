@@ -1,6 +1,7 @@
 /** The declaration of a function type. */
 import { Address, checkId } from "./address.js";
 import type { Context } from "./context.js";
+import type { FailurePolicy } from "./failure.js";
 import type { Schema } from "./schema.js";
 import type { StateSpecs } from "./state.js";
 
@@ -19,6 +20,8 @@ export interface FunctionOptions<M, S extends StateSpecs, R> {
   readonly reply?: TypeToken<R>;
   /** Checked when a message enters from an ingress, `app.send` or `app.ask`. */
   readonly message?: Schema<M>;
+  /** What happens when a turn fails. Default: three attempts, then the address is quarantined. */
+  readonly failure?: FailurePolicy;
   /**
    * Applies one message. May return a promise: the address then takes no other message until it settles, other
    * addresses go on.

@@ -15,7 +15,7 @@
 
 import { ByteWriter } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
-import { type ErrorCode, HoldfastError, isHoldfastError, toWire } from "../base/errors.js";
+import { type ErrorCode, HoldfastError, isHoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { ingestPerStepMax, messageBytesEstimate, receivePerStepMax, turnsPerStepMax } from "../base/limits.js";
 import type { Random } from "../base/random.js";
@@ -31,6 +31,7 @@ import { hashId } from "../partition/hash.js";
 import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-key.js";
 import { AsyncTurns, type PendingTurn } from "./async-turns.js";
+import { Failures } from "./failures.js";
 import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
 import { type Instance, Message, type Origin, type StateCell } from "./instance.js";
 import { Mailbox } from "./mailbox.js";
@@ -39,7 +40,6 @@ import { OutputWriter } from "./output.js";
 import type { Part, PartPort } from "./part.js";
 import type { CapturedEffects, RestoredShard, ShardConfig, ShardCounts, ShardEvent, ShardPorts } from "./ports.js";
 import { type Column, type FunctionEntry, Registry } from "./registry.js";
-import { RetryQueue } from "./retry-queue.js";
 import { Rows } from "./rows.js";
 import { StateAccess } from "./state-access.js";
 import { TurnContext, type TurnPort } from "./turn-context.js";
@@ -63,8 +63,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
   readonly #outboxes: readonly (Outbox | undefined)[];
   readonly #state: StateAccess;
   readonly #asyncTurns: AsyncTurns;
-  readonly #retries: RetryQueue;
-  readonly #parked: Message[] = [];
+  readonly #failures: Failures;
   /** The rooms beside turns. */
   readonly #parts: Part[] = [];
   readonly #feeds: IngressFeed[] = [];
@@ -103,10 +102,16 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     this.#gatewayOrigin = { generation, sender: gatewaySender };
     this.#heldBack = new Array(config.shards).fill(false);
     this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
-    this.#retries = new RetryQueue(ports.clock, config.limits.turnRetryBaseMs);
     this.rows = new Rows(ports.base, restored.overlay, config.epoch);
     this.#state = new StateAccess(this.registry, this.rows, this.codec, config.limits.residentInstancesMax);
     this.#mailbox = new Mailbox(this.#state);
+    this.#failures = new Failures(this, {
+      mailbox: this.#mailbox,
+      state: this.#state,
+      finish: (message) => this.#finish(message),
+      cancel: (instance, reason) => this.#cancel(instance, reason),
+    });
+    this.#parts.push(this.#failures);
     this.#gatewayConsumed = restored.gatewayConsumed;
     this.#gatewayCaptured = restored.gatewayConsumed;
     this.#orphans = restored.orphans;
@@ -126,8 +131,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
   get inFlight(): number {
     let count = this.#mailbox.count;
     for (const outbox of this.#outboxes) if (outbox !== undefined) count += outbox.length;
-    for (const message of this.#parked) count -= message.target.held;
-    return count;
+    return count - this.#failures.waiting;
   }
 
   get counts(): ShardCounts {
@@ -135,7 +139,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
       turns: this.#turns,
       ingested: this.#ingested,
       rejected: this.#rejected,
-      parked: this.#parked.length,
+      parked: this.#failures.count,
       orphans: this.#orphans,
       exhausted: this.#exhausted,
       resident: this.#state.resident,
@@ -171,7 +175,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     this.rows.releaseView();
     if (isLater(control.want, this.#epoch) && !this.#ports.capture.open) return true;
     if (this.#framesWait()) return true;
-    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#retries.due() || this.#partsDue()))
+    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#partsDue()))
       return true;
     if (this.#admits(control.pressure) && (!this.#admitted || !gateway.empty())) return true; // feeds cannot be asked
     if (this.#asyncTurns.settled) return true;
@@ -207,7 +211,6 @@ export class Shard implements TurnPort, FeedPort, PartPort {
   dueIn(): number | undefined {
     let due = this.#asyncTurns.nextDeadline;
     if ((this.#ports.control.pressure & stopTurns) === 0) {
-      due = Math.min(due, this.#retries.nextDue);
       for (const part of this.#parts) due = Math.min(due, part.nextDue ?? Number.POSITIVE_INFINITY);
     }
     return due === Number.POSITIVE_INFINITY ? undefined : Math.max(0, due - this.#ports.clock.now());
@@ -244,6 +247,11 @@ export class Shard implements TurnPort, FeedPort, PartPort {
       if (run !== undefined) return run(...args);
     }
     return invariant(false, "a command has a part that runs it");
+  }
+
+  /** The shard ends: async turns that are still pending learn of it. */
+  abandonTurns(): void {
+    this.#asyncTurns.abandon(new HoldfastError("HF_STOPPED", "the application stops; the message stays accepted"));
   }
 
   /** Takes no more from ingresses; what was accepted goes on. */
@@ -643,7 +651,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     message.entry.context = undefined;
     message.target.state = "running";
     this.#mailbox.hold(message);
-    this.#asyncTurns.add(context, message, outcome, this.config.limits.turnTimeoutMs);
+    this.#asyncTurns.add(context, message, outcome, this.#failures.policyOf(message.entry).turnTimeoutMs);
   }
 
   #complete(): number {
@@ -662,9 +670,15 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     this.#mailbox.resume(message.target);
   }
 
+  #cancel(instance: Instance, reason: HoldfastError): boolean {
+    const turn = this.#asyncTurns.cancel(instance, reason);
+    if (turn !== undefined) this.#completeTurn(turn);
+    return turn !== undefined;
+  }
+
   #retry(): number {
     let count = 0;
-    for (let message = this.#retries.next(); message !== undefined; message = this.#retries.next()) {
+    for (let message = this.#failures.nextRetry(); message !== undefined; message = this.#failures.nextRetry()) {
       message.target.state = "ready";
       this.#runTurn(message);
       this.#mailbox.resume(message.target);
@@ -673,32 +687,13 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     return count;
   }
 
-  /** A turn threw: nothing of it applies. It is tried again, or its address is parked with its messages. */
+  /** A turn threw: nothing of it applies; its failure policy says what becomes of its message. */
   #fail(context: TurnContext, message: Message, error: unknown): void {
     context.discardStaged();
     context.end();
     if (isHoldfastError(error) && notTheFunctions.has(error.code)) throw error;
-    message.attempts++;
     this.#mailbox.hold(message);
-    if (message.attempts < this.config.limits.turnAttemptsMax) {
-      message.target.state = "backoff";
-      this.#retries.add(message);
-    } else this.#park(message, error);
-  }
-
-  #park(message: Message, error: unknown): void {
-    const address = message.target.toString();
-    message.target.state = "parked";
-    this.#parked.push(message);
-    this.#mailbox.park(message);
-    const failure = new HoldfastError(
-      "HF_FUNCTION_FAILED",
-      `${address} failed ${message.attempts} times; its messages wait, and are tried again at the next start`,
-      { address, cause: error },
-    );
-    if (message.ask !== undefined) this.output.reply(message.ask, true, this.encode(toPlain(failure), "failure"));
-    this.#ports.report({ kind: "parked", address, error: failure });
-    this.touch();
+    this.#failures.failed(message, error);
   }
 
   // --- the rest -----------------------------------------------------------------------------------------------------
@@ -749,9 +744,4 @@ function overload(bytes: number): HoldfastError {
     "HF_OVERLOAD",
     `${bytes} bytes of messages are in flight in one shard: functions send more than they consume, without end. Nothing is lost; stop the amplification and start again`,
   );
-}
-
-/** A wire error as plain data. */
-function toPlain(error: HoldfastError): unknown {
-  return JSON.parse(JSON.stringify(toWire(error)));
 }

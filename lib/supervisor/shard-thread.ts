@@ -95,6 +95,7 @@ class ShardThread {
 
   close(): void {
     this.#loop?.end();
+    this.#shard?.abandonTurns();
     this.#shard?.closeFeeds();
     this.#base?.close();
     for (const port of this.#bellPorts) port.close();

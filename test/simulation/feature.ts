@@ -51,6 +51,8 @@ export interface SimFeature {
   left?(egress: string, record: unknown, epoch: number): void;
   /** Called at every commit and every recovery. @throws Violation */
   committed?(view: CommittedView): void;
+  /** Only quarantined addresses have anything left to do. Afterwards the world tries all that still are so again. */
+  mend?(view: CommittedView): void;
   /** Why the world is not at rest yet as far as the feature is concerned; undefined when it is. */
   unfinished?(view: CommittedView): string | undefined;
   /** Called at the end, with everything drained. @throws Violation */
