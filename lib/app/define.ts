@@ -124,7 +124,7 @@ function checkDeadLetters(
   functions: readonly AnyFunctionDefinition[],
   egresses: AppDefinition["egresses"],
 ): void {
-  const target = deadLetterTarget(options.failure?.then);
+  const target = deadLetterTarget(options.failure?.after);
   if (target === undefined) return;
   const known =
     target.type === undefined ? egresses.has(target.egress) : functions.some((other) => other.type === target.type);

@@ -53,10 +53,10 @@ export interface FailurePolicy {
   /** Limit of an async turn in milliseconds, at least 1. Default: the start option `turnTimeoutMs`, 60,000. */
   readonly turnTimeoutMs?: number;
   /** What comes after the last attempt. Default `"quarantine"`. */
-  readonly then?: FailureEnd;
+  readonly after?: FailureEnd;
 }
 
-const policyKeys = new Set(["retry", "nonRetryable", "turnTimeoutMs", "then"]);
+const policyKeys = new Set(["retry", "nonRetryable", "turnTimeoutMs", "after"]);
 const retryKeys = new Set(["maxAttempts", "backoffMs", "maxBackoffMs", "factor", "jitter"]);
 const millisecondsMax = 2 ** 31 - 1;
 
@@ -67,7 +67,7 @@ const millisecondsMax = 2 ** 31 - 1;
  */
 export function checkFailurePolicy(type: string, policy: FailurePolicy): void {
   checkObject(type, "failure", policy, policyKeys);
-  const { retry, nonRetryable, turnTimeoutMs, then } = policy;
+  const { retry, nonRetryable, turnTimeoutMs, after } = policy;
   if (retry !== undefined) {
     checkObject(type, "failure.retry", retry, retryKeys);
     checkNumber(type, "retry.maxAttempts", retry.maxAttempts, 1, 1_000);
@@ -81,10 +81,10 @@ export function checkFailurePolicy(type: string, policy: FailurePolicy): void {
   if (nonRetryable !== undefined && typeof nonRetryable !== "function")
     throw bad(type, "failure.nonRetryable must be a function");
   checkNumber(type, "turnTimeoutMs", turnTimeoutMs, 1, millisecondsMax);
-  if (then === undefined || then === "quarantine" || then === "fail") return;
-  if (deadLetterTarget(then) === undefined)
-    throw bad(type, 'failure.then must be "quarantine", "fail" or { deadLetter: an egress or fn.at(id) }');
-  if (deadLetterTarget(then)?.type === type) throw bad(type, "its own dead letters cannot go to itself");
+  if (after === undefined || after === "quarantine" || after === "fail") return;
+  if (deadLetterTarget(after) === undefined)
+    throw bad(type, 'failure.after must be "quarantine", "fail" or { deadLetter: an egress or fn.at(id) }');
+  if (deadLetterTarget(after)?.type === type) throw bad(type, "its own dead letters cannot go to itself");
 }
 
 /** Where dead letters go: the name of an egress, or a function type and id. Undefined when it is neither. */

@@ -25,7 +25,7 @@ export function resolvePolicy(given: FailurePolicy | undefined, limits: ShardLim
     jitter: retry.jitter ?? retryJitter,
     turnTimeoutMs: given?.turnTimeoutMs ?? limits.turnTimeoutMs,
     nonRetryable: given?.nonRetryable,
-    end: given?.then ?? "quarantine",
+    end: given?.after ?? "quarantine",
   };
 }
 

@@ -10,9 +10,10 @@
  * Q4. A dead letter is sent and its message removed between the same two captures.
  * Q5. What is not undone by a command is undone by nothing: a message leaves only by `skip` and `purge`.
  */
-import { errorTextMax, quarantineListMax } from "../base/limits.js";
+
 import { HoldfastError, isHoldfastError, toWire, type WireError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
+import { errorTextMax, quarantineListMax } from "../base/limits.js";
 import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import { type DeadLetter, deadLetterTarget } from "../model/failure.js";
 import { formatMessageId } from "../model/message-id.js";
@@ -136,7 +137,8 @@ export class Failures implements Part {
       this.#retries.add(message, pauseOf(policy, message.attempts, this.#port.random));
       return;
     }
-    if (policy.end === "fail" && !cancelled) throw failureOf(message, "the application stops, as its policy says", error);
+    if (policy.end === "fail" && !cancelled)
+      throw failureOf(message, "the application stops, as its policy says", error);
     const target = deadLetterTarget(policy.end);
     if (target === undefined || !this.#sendLetter(message, target, error)) this.quarantine(message, error);
     else {
@@ -258,7 +260,16 @@ export class Failures implements Part {
       const { error, attempts, since } = row;
       const waiting = instance.held - 1;
       const messageId = formatMessageId(idHi, idLo, hash);
-      reports.push({ type: instance.entry.type, id: instance.id, error, attempts, since, waiting, message: payload, messageId });
+      reports.push({
+        type: instance.entry.type,
+        id: instance.id,
+        error,
+        attempts,
+        since,
+        waiting,
+        message: payload,
+        messageId,
+      });
     }
     return reports;
   }
@@ -308,7 +319,10 @@ export class Failures implements Part {
     const instance = this.#instance(type, id);
     if (instance?.state !== "running") return false;
     const address = instance.toString();
-    return this.#rooms.cancel(instance, new HoldfastError("HF_CANCELLED", `the turn of ${address} was given up by app.cancel`, { address }));
+    return this.#rooms.cancel(
+      instance,
+      new HoldfastError("HF_CANCELLED", `the turn of ${address} was given up by app.cancel`, { address }),
+    );
   }
 
   #release(found: Quarantined): void {

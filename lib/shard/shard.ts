@@ -175,8 +175,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     this.rows.releaseView();
     if (isLater(control.want, this.#epoch) && !this.#ports.capture.open) return true;
     if (this.#framesWait()) return true;
-    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#partsDue()))
-      return true;
+    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#partsDue())) return true;
     if (this.#admits(control.pressure) && (!this.#admitted || !gateway.empty())) return true; // feeds cannot be asked
     if (this.#asyncTurns.settled) return true;
     if (this.#drainOutboxes() + this.#publish() > 0) return true; // room made before the wish for it was seen

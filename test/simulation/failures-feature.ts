@@ -12,7 +12,7 @@ import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { EgressDefinition } from "../../lib/model/egress.js";
 import type { DeadLetter, FailurePolicy } from "../../lib/model/failure.js";
 import { type AnyFunctionDefinition, FunctionDefinition } from "../../lib/model/function.js";
-import { decodeInflightKey, idOf, type InflightId, rowTable } from "../../lib/store/row-key.js";
+import { decodeInflightKey, type InflightId, idOf, rowTable } from "../../lib/store/row-key.js";
 import type { CommittedView, FeatureWorld, SimFeature } from "./feature.js";
 import { rule } from "./violation.js";
 
@@ -66,9 +66,9 @@ export class FailuresFeature implements SimFeature {
     });
     const policies: [string, FailurePolicy][] = [
       [waitsType, { retry, turnTimeoutMs: 10 + random.below(50) }],
-      [lettersOfType, { retry, then: { deadLetter: letters.at("l") } }],
-      [recordsType, { then: { deadLetter: this.#dead }, nonRetryable: (error) => String(error).includes("poison") }],
-      [stopsType, { retry: { maxAttempts: 2, backoffMs: 1 }, then: "fail" }],
+      [lettersOfType, { retry, after: { deadLetter: letters.at("l") } }],
+      [recordsType, { after: { deadLetter: this.#dead }, nonRetryable: (error) => String(error).includes("poison") }],
+      [stopsType, { retry: { maxAttempts: 2, backoffMs: 1 }, after: "fail" }],
     ];
     this.functions = [
       new FunctionDefinition(sourceType, {
@@ -111,7 +111,10 @@ export class FailuresFeature implements SimFeature {
     const letter = record as DeadLetter;
     const name = nameOf(letter.address, letter.message as Numbered);
     const before = this.#left.get(name);
-    rule(before === undefined || before === epoch, () => `F4: the dead letter of ${name} leaves in ${before} and ${epoch}`);
+    rule(
+      before === undefined || before === epoch,
+      () => `F4: the dead letter of ${name} leaves in ${before} and ${epoch}`,
+    );
     this.#left.set(name, epoch);
   }
 
