@@ -6,6 +6,7 @@ export { list, type StateOptions, table, value } from "./app/define-state.js";
 export { defineTask } from "./app/define-task.js";
 export type { AskOptions } from "./app/gateway.js";
 export type { CheckpointOptions, StartOptions } from "./app/options.js";
+export type { Quarantine, QuarantinedAddress, QuarantineLimit } from "./app/quarantine.js";
 export { start } from "./app/start.js";
 export type { PendingTimer, ScheduleBook, ScheduleStatus, TimerList } from "./app/time.js";
 export { type ErrorCode, HoldfastError, isHoldfastError } from "./base/errors.js";
@@ -13,6 +14,7 @@ export { Address, type AnyAddress } from "./model/address.js";
 export type { AppDefinition, AppOptions } from "./model/app.js";
 export type { Context, DelayOptions } from "./model/context.js";
 export type { EgressBinding, EgressDefinition, EgressRecord, EgressSink, SinkWatermark } from "./model/egress.js";
+export type { DeadLetter, FailureEnd, FailurePolicy, RetryPolicy } from "./model/failure.js";
 export type { FunctionDefinition, FunctionOptions, TypeToken } from "./model/function.js";
 export type { IngressDefinition, IngressItem, Reject, Router, RouteTo, SplitReader } from "./model/ingress.js";
 export {

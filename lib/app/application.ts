@@ -20,6 +20,7 @@ import type { LogState } from "../supervisor/thread-protocol.js";
 import { EgressDelivery } from "./egress-delivery.js";
 import { type AskOptions, Gateway } from "./gateway.js";
 import type { ResolvedOptions } from "./options.js";
+import { checked, Quarantine } from "./quarantine.js";
 import type { Subscribers } from "./subscribers.js";
 import { type RunCommand, ScheduleBook, TimerList } from "./time.js";
 
@@ -38,7 +39,7 @@ export interface Status {
   /** Ingress records read, rejected ones included. */
   readonly ingested: number;
   readonly rejected: number;
-  /** Addresses whose turn failed for good; their messages wait. */
+  /** Quarantined addresses: their turn failed for good, and their messages wait for `app.quarantine`. */
   readonly parked: number;
   /** Messages that wait for function types this version of the application does not define. */
   readonly orphans: number;
@@ -52,7 +53,7 @@ export interface Status {
 
 /** Events of a running application. */
 export interface ApplicationEvents {
-  /** An address failed for good; its messages wait. */
+  /** An address failed for good and is quarantined; its messages wait, see `app.quarantine`. */
   parked: [{ readonly address: string; readonly error: Error }];
   /** An ingress record could not be parsed or routed; it is in the reject file. */
   rejected: [{ readonly ingress: string; readonly split: string; readonly where: string; readonly error: Error }];
@@ -76,6 +77,8 @@ export class Application {
   readonly timers: TimerList;
   /** Cron and recurring messages. */
   readonly schedules: ScheduleBook;
+  /** Addresses whose turn failed for good: look at them, try them again, drop what failed. */
+  readonly quarantine = new Quarantine((name, args, id) => this.command(name, args, id));
   readonly #options: ResolvedOptions;
   readonly #events = new EventEmitter<ApplicationEvents>();
   /** Events from before anybody could listen. */
@@ -220,8 +223,9 @@ export class Application {
   }
 
   /**
-   * Resolves when every finite ingress was read to its end, every message has been applied (those of parked addresses
-   * excepted), every operation has ended, and everything is committed and in the sinks. With an ingress that never ends it never resolves.
+   * Resolves when every finite ingress was read to its end, every message has been applied (those of quarantined
+   * addresses excepted), every operation has ended, and everything is committed and in the sinks. With an ingress that
+   * never ends it never resolves.
    */
   async drained(): Promise<void> {
     const epoch = await this.#request();
@@ -229,6 +233,20 @@ export class Application {
       () => this.#committed >= epoch && this.#quiet && this.#counts.every(({ exhausted }) => exhausted),
     );
     await this.#delivery.acknowledge();
+  }
+
+  /**
+   * Gives up the async turn that runs at an address: `ctx.signal` aborts with `HF_CANCELLED`, nothing of the turn applies,
+   * and its message goes to the end of the function's failure policy without another attempt: a dead letter, or else
+   * quarantine (also where the policy is `"fail"`). Resolves when that is durable.
+   *
+   * @returns false when no async turn runs there
+   * @throws `HF_BAD_ID`, `HF_STOPPED`
+   */
+  async cancel(address: AnyAddress): Promise<boolean> {
+    const { type, id } = checked(address);
+    const [cancelled] = await this.command("turn.cancel", [type, id], id);
+    return cancelled === true;
   }
 
   /** How the application is. */

@@ -3,6 +3,7 @@ import { HoldfastError } from "../base/errors.js";
 import { copyPlain } from "../codec/plain-data.js";
 import { AppDefinition, type AppOptions } from "../model/app.js";
 import { type EgressBinding, EgressDefinition } from "../model/egress.js";
+import { checkFailurePolicy, deadLetterTarget } from "../model/failure.js";
 import {
   type AnyFunctionDefinition,
   FunctionDefinition,
@@ -42,6 +43,7 @@ export function defineFunction<M, S extends StateSpecs = Record<never, never>, R
   }
   if (options.message !== undefined) checkSchema(options.message, `message of ${type}`);
   checkPendingOperations(type, options.pendingOperations);
+  if (options.failure !== undefined) checkFailurePolicy(type, options.failure);
   return new FunctionDefinition(type, options);
 }
 
@@ -93,6 +95,7 @@ export function defineApp(options: AppOptions): AppDefinition {
   }
   for (const { name, rejects } of ingresses)
     egresses.set(rejectsName(name), { egress: rejects.egress, binding: rejects });
+  for (const definition of functions) checkDeadLetters(definition, functions, egresses);
   if (options.name !== undefined && (typeof options.name !== "string" || options.name === "")) {
     throw new HoldfastError("HF_BAD_APP", "the name of an application is a non-empty string");
   }
@@ -113,6 +116,22 @@ export function defineApp(options: AppOptions): AppDefinition {
 /** Carries a type to a declaration: `reply: type<{ total: number }>()`. */
 export function type<T>(): TypeToken<T> {
   return {};
+}
+
+function checkDeadLetters(
+  { type, options }: AnyFunctionDefinition,
+  functions: readonly AnyFunctionDefinition[],
+  egresses: AppDefinition["egresses"],
+): void {
+  const target = deadLetterTarget(options.failure?.after);
+  if (target === undefined) return;
+  const known =
+    target.type === undefined ? egresses.has(target.egress) : functions.some((other) => other.type === target.type);
+  if (known) return;
+  throw new HoldfastError(
+    "HF_BAD_APP",
+    `dead letters of ${type} go to ${target.type ?? target.egress}, which is not part of the application: add it to defineApp`,
+  );
 }
 
 function unique<T>(list: readonly T[], what: string, nameOf: (element: T) => string): void {

@@ -46,7 +46,7 @@ export interface StartOptions {
   readonly checkpoint?: CheckpointOptions;
   /** Number of key groups of a new data directory, 1 to 32,768. Default 128; never changes afterwards. */
   readonly keyGroups?: number;
-  /** Attempts of a turn that throws before its address is parked, 1 to 100. Default 3. */
+  /** Attempts of a turn that throws, where its function does not say otherwise, 1 to 100. Default 3. */
   readonly turnAttempts?: number;
   /** Pause before the second attempt, in milliseconds; it doubles. Default 10. */
   readonly turnRetryMs?: number;

@@ -21,7 +21,8 @@ export type ErrorCode =
   | "HF_TURN_ENDED" // a ctx was used after its turn
   | "HF_TURN_TIMEOUT" // an async turn took longer than its limit
   | "HF_OPERATION_TIMEOUT" // an operation took longer than its limit
-  | "HF_FUNCTION_FAILED" // a function threw, retries included; its message waits
+  | "HF_FUNCTION_FAILED" // a function threw, retries included; its failure policy says what became of the message
+  | "HF_CANCELLED" // app.cancel gave the turn up
   | "HF_ASK_TIMEOUT" // no reply arrived in time; the message itself stays accepted
   | "HF_ASK_ABORTED" // the caller's AbortSignal fired
   | "HF_OVERLOAD" // a queue is over its cap

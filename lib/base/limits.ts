@@ -89,9 +89,17 @@ export const epochIntervalMaxMs = 100;
 /** Interval when nobody waits and the shards are idle. */
 export const epochIdleIntervalMs = 100;
 
-/** Attempts of a turn that throws before its address is parked. */
+/** Attempts of a turn that throws before its failure policy comes to its end. */
 export const turnAttemptsMax = 3;
 export const turnRetryBaseMs = 10;
+/** The longest pause between two attempts, how pauses grow, and the part of them that is random. */
+export const retryBackoffMaxMs = 60_000;
+export const retryFactor = 2;
+export const retryJitter = 0.2;
+/** Code units of an error's message or stack that a dead letter or a quarantine keeps. */
+export const errorTextMax = 8_000;
+/** Addresses that `app.quarantine.list` and messages that `app.quarantine.messages` give at most, per shard, by default. */
+export const quarantineListMax = 1_000;
 /** An async turn that takes longer is given up. */
 export const turnTimeoutMs = 60_000;
 /** A synchronous turn that holds its shard longer than this gets its worker killed. */

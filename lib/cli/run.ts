@@ -9,11 +9,18 @@
 import { statSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError } from "commander";
 import type { Clock } from "../base/clock.js";
 import { HoldfastError, toWire, type WireError } from "../base/errors.js";
 import { shardsMax } from "../base/limits.js";
 import { countOf, durationOf, jsonOf, Progress, progressMode } from "./progress.js";
+import {
+  parseAddress,
+  type QuarantineAction,
+  type QuarantinePort,
+  quarantineActions,
+  runQuarantine,
+} from "./quarantine.js";
 import { addTimersCommand, listTimers, type PendingTimer } from "./timers.js";
 
 const exitDone = 0;
@@ -42,7 +49,7 @@ export interface RunStatus {
 }
 
 /** What the command line uses of an application. */
-export interface RunningApplication {
+export interface RunningApplication extends Partial<QuarantinePort> {
   status(): RunStatus;
   readonly timers: {
     list(options: { limit: number }): Promise<readonly PendingTimer[]>;
@@ -94,6 +101,9 @@ export async function runCli(argv: readonly string[], ports: CliPorts): Promise<
   addTimersCommand(program, async (module, options) => {
     code = await attempt(ports, () => listTimers(moduleUrl(module), options, ports));
   });
+  addQuarantine(program, async (action, module, address, options) => {
+    code = await quarantineCommand(action, module, address, options, ports);
+  });
   try {
     await program.parseAsync(argv, { from: "user" });
     return code;
@@ -136,6 +146,63 @@ function commandLine(ports: CliPorts, run: (module: string, options: RunOptions)
   return program;
 }
 
+interface QuarantineOptions {
+  readonly data: string;
+  readonly json: boolean;
+}
+
+type RunQuarantine = (
+  action: QuarantineAction,
+  module: string,
+  address: string | undefined,
+  options: QuarantineOptions,
+) => Promise<void>;
+
+function addQuarantine(program: Command, run: RunQuarantine): void {
+  program
+    .command("quarantine")
+    .description("look at addresses whose turn failed for good, and say what becomes of their messages; runs nothing")
+    .addArgument(new Argument("<action>", "what to do").choices(quarantineActions))
+    .argument("<module>", "the application module")
+    .argument("[address]", "namespace/name@id; for all but list")
+    .requiredOption("-d, --data <directory>", "the data directory", parseDirectory)
+    .option("--json", "one JSON object per line", false)
+    .addHelpText("after", quarantineHelp)
+    .action(run);
+}
+
+const quarantineHelp = `
+Actions:
+  list   the quarantined addresses, with what was thrown
+  retry  the message that failed is tried again at the next start, then those behind it
+  skip   the message that failed is dropped, those behind it run at the next start
+  purge  all messages of the address are dropped
+`;
+
+async function quarantineCommand(
+  action: QuarantineAction,
+  module: string,
+  address: string | undefined,
+  { data, json }: QuarantineOptions,
+  ports: CliPorts,
+): Promise<number> {
+  let app: RunningApplication | undefined;
+  try {
+    const target = address === undefined ? undefined : parseAddress(address);
+    if (action !== "list" && target === undefined)
+      throw new HoldfastError("HF_BAD_OPTIONS", `${action} needs an address, namespace/name@id`);
+    app = await ports.start(moduleUrl(module), { dataDir: data, paused: true });
+    for (const line of await runQuarantine(app as QuarantinePort, action, target as never, json))
+      ports.stdout.write(`${line}\n`);
+    return exitDone;
+  } catch (error) {
+    printError(error, ports);
+    return isConfiguration(error) ? exitUsage : exitFailed;
+  } finally {
+    await app?.stop();
+  }
+}
+
 const runHelp = `
 Examples:
   holdfast run greeter.app.js --data ./data
@@ -146,7 +213,7 @@ Exit codes:
   0  done: stopped by a signal, or finished with --exit-when-done
   1  failed; what was committed is kept, and the next start goes on from there
   2  wrong usage or configuration; nothing was started
-  3  finished, but messages wait: their addresses are parked, or their function is not defined
+  3  finished, but messages wait: their addresses are quarantined, or their function is not defined
 
 SIGINT and SIGTERM drain, commit and exit with 0; a second signal exits at once.
 HOLDFAST_DEBUG=1 prints the stacks of errors.
@@ -246,7 +313,7 @@ class RunCommand {
     if (rejected > 0) this.#say(`bad records, now in the reject files: ${countOf(rejected)}`);
     if (parked > 0)
       this.#say(
-        `${countOf(parked)} addresses are parked, their messages ${where}: correct the function and start again`,
+        `${countOf(parked)} addresses are parked, their messages ${where}: correct the function, then holdfast quarantine retry`,
       );
     if (orphans > 0)
       this.#say(

@@ -31,6 +31,11 @@ export interface Context<S extends StateSpecs = StateSpecs, R = unknown, M = nev
    * for calls to the outside.
    */
   readonly messageId: string;
+  /**
+   * Aborted when the turn is given up: after its time limit (`HF_TURN_TIMEOUT`), by `app.cancel` (`HF_CANCELLED`) or
+   * because the application stops (`HF_STOPPED`); `signal.reason` is the error. Pass it to what an async turn waits for.
+   */
+  readonly signal: AbortSignal;
   /** The state declared by this function, at this address; and `register`, for state that is declared at run time. */
   readonly state: StateHandles<S> & StateRegister;
   /**

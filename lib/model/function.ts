@@ -1,6 +1,7 @@
 /** The declaration of a function type. */
 import { Address, checkId } from "./address.js";
 import type { Context } from "./context.js";
+import type { FailurePolicy } from "./failure.js";
 import type { Schema } from "./schema.js";
 import type { StateSpecs } from "./state.js";
 
@@ -19,6 +20,8 @@ export interface FunctionOptions<M, S extends StateSpecs, R> {
   readonly reply?: TypeToken<R>;
   /** Checked when a message enters from an ingress, `app.send` or `app.ask`. */
   readonly message?: Schema<M>;
+  /** What happens when a turn fails. Default: three attempts, then the address is quarantined. */
+  readonly failure?: FailurePolicy;
   /**
    * Pending operations (`ctx.run`, `ctx.offload`) of one address above which it takes no further messages until one has
    * ended; other addresses go on. 1 to 100,000; 100 by default.

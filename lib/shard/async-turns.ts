@@ -3,18 +3,21 @@
  *
  * Owner: the shard. Thread: the shard's; promises settle between steps and are only noted here, the shard applies them
  * in its next step.
- * A1. Each turn is handed out by `next` exactly once: when its promise settles or its time is up, whatever comes first.
+ * A1. Each turn is handed out exactly once: by `next` when its promise settles or its time is up, or by `cancel`,
+ *     whatever comes first.
+ * A2. Turns with the same time limit are pending in the order of their deadlines.
  */
 import type { Clock } from "../base/clock.js";
 import { HoldfastError } from "../base/errors.js";
 import { Queue } from "../base/queue.js";
-import type { Message } from "./instance.js";
+import type { Instance, Message } from "./instance.js";
 import type { TurnContext } from "./turn-context.js";
 
 export interface PendingTurn {
   readonly context: TurnContext;
   readonly message: Message;
   readonly deadline: number;
+  readonly timeoutMs: number;
   over: boolean;
   failure: { readonly error: unknown } | undefined;
 }
@@ -22,7 +25,8 @@ export interface PendingTurn {
 export class AsyncTurns {
   readonly #clock: Clock;
   readonly #wake: () => void;
-  readonly #pending = new Set<PendingTurn>();
+  /** By time limit, of which there are as many as failure policies (A2). */
+  readonly #pending = new Map<number, Set<PendingTurn>>();
   readonly #settled = new Queue<PendingTurn>();
 
   constructor(clock: Clock, wake: () => void) {
@@ -35,10 +39,9 @@ export class AsyncTurns {
     return this.#settled.length > 0 || this.nextDeadline <= this.#clock.now();
   }
 
-  /** When the oldest pending turn has to be over; infinite when none is pending. All turns have the same time limit. */
+  /** When the next pending turn has to be over; infinite when none is pending. */
   get nextDeadline(): number {
-    for (const turn of this.#pending) return turn.deadline;
-    return Number.POSITIVE_INFINITY;
+    return this.#oldest()?.deadline ?? Number.POSITIVE_INFINITY;
   }
 
   add(context: TurnContext, message: Message, outcome: PromiseLike<void>, timeoutMs: number): void {
@@ -46,10 +49,13 @@ export class AsyncTurns {
       context,
       message,
       deadline: this.#clock.now() + timeoutMs,
+      timeoutMs,
       over: false,
       failure: undefined,
     };
-    this.#pending.add(turn);
+    const pending = this.#pending.get(timeoutMs);
+    if (pending === undefined) this.#pending.set(timeoutMs, new Set([turn]));
+    else pending.add(turn);
     outcome.then(
       () => this.#settle(turn, undefined),
       (error: unknown) => this.#settle(turn, { error }),
@@ -60,22 +66,57 @@ export class AsyncTurns {
   next(): PendingTurn | undefined {
     const settled = this.#settled.shift();
     if (settled !== undefined) return settled;
-    if (this.#pending.size === 0 || this.nextDeadline > this.#clock.now()) return undefined;
-    for (const turn of this.#pending) {
-      this.#settle(turn, { error: timedOut(turn.message) });
-      break;
+    const oldest = this.#oldest();
+    if (oldest === undefined || oldest.deadline > this.#clock.now()) return undefined;
+    this.#giveUp(oldest, timedOut(oldest.message));
+    return oldest;
+  }
+
+  /** Gives up the pending turn of an instance; undefined when it has none. */
+  cancel(instance: Instance, reason: HoldfastError): PendingTurn | undefined {
+    for (const pending of this.#pending.values()) {
+      for (const turn of pending) {
+        if (turn.message.target !== instance) continue;
+        this.#giveUp(turn, reason);
+        return turn;
+      }
     }
-    return this.#settled.shift();
+    return undefined;
+  }
+
+  /** Tells every pending turn that nobody waits for it any more. */
+  abandon(reason: HoldfastError): void {
+    for (const pending of this.#pending.values()) for (const turn of pending) turn.context.abort(reason);
+  }
+
+  #oldest(): PendingTurn | undefined {
+    let oldest: PendingTurn | undefined;
+    for (const pending of this.#pending.values()) {
+      for (const turn of pending) {
+        if (oldest === undefined || turn.deadline < oldest.deadline) oldest = turn;
+        break;
+      }
+    }
+    return oldest;
+  }
+
+  #giveUp(turn: PendingTurn, error: HoldfastError): void {
+    this.#end(turn, { error });
+    turn.context.abort(error);
   }
 
   #settle(turn: PendingTurn, failure: PendingTurn["failure"]): void {
     if (turn.over) return; // A1
+    this.#end(turn, failure);
+    this.#settled.push(turn);
+    this.#wake();
+  }
+
+  #end(turn: PendingTurn, failure: PendingTurn["failure"]): void {
     turn.over = true;
     turn.failure = failure;
     turn.context.active = false; // what the function still does with its ctx has no effect
-    this.#pending.delete(turn);
-    this.#settled.push(turn);
-    this.#wake();
+    this.#pending.get(turn.timeoutMs)?.delete(turn);
   }
 }
 

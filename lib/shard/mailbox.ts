@@ -65,13 +65,17 @@ export class Mailbox {
       const instance = message.target;
       if (instance.state === "ready" && (instance.pending === undefined || instance.pending.length === 0))
         return message;
-      instance.pending ??= new Waiting();
-      instance.pending.push(message);
-      if (instance.state === "parked") this.parkedBytes += message.weight;
-      else if (instance.state === "full") this.fullBytes += message.weight;
-      this.hold(message);
+      this.#wait(message, instance);
     }
     return undefined;
+  }
+
+  #wait(message: Message, instance: Instance): void {
+    instance.pending ??= new Waiting();
+    instance.pending.push(message);
+    if (instance.state === "parked") this.parkedBytes += message.weight;
+    else if (instance.state === "full") this.fullBytes += message.weight;
+    this.hold(message);
   }
 
   /** Keeps sight of a message that left the queue and is not done (M2). */
@@ -103,10 +107,30 @@ export class Mailbox {
 
   /** The address of a message was parked: it waits, and so do those behind it. */
   park({ target: { pending }, weight }: Message): void {
-    this.parkedBytes += weight;
-    if (pending === undefined) return;
-    for (let position = pending.head; position < pending.tail; position++)
-      this.parkedBytes += pending.at(position).weight;
+    this.parkedBytes += weight + (pending?.bytes ?? 0);
+  }
+
+  /** The address of a message that was parked goes on. */
+  unpark({ target: { pending }, weight }: Message): void {
+    this.parkedBytes -= weight + (pending?.bytes ?? 0);
+  }
+
+  /**
+   * Before the first step: gives every queued message of a parked address to `park` or lets it wait there, and keeps the
+   * order of all others.
+   */
+  setAside(find: (message: Message) => Instance | undefined, park: (message: Message) => boolean): void {
+    for (let count = this.#queue.length; count > 0; count--) {
+      const message = this.#queue.shift() as Message;
+      message.instance = find(message);
+      if (message.instance?.state !== "parked") {
+        message.instance = undefined;
+        this.#queue.push(message);
+      } else if (park(message)) {
+        this.parkedBytes += message.weight;
+        this.hold(message);
+      } else this.#wait(message, message.instance);
+    }
   }
 
   /** The message has had its effect. */

@@ -15,7 +15,7 @@
 
 import { ByteWriter } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
-import { type ErrorCode, HoldfastError, isHoldfastError, toWire } from "../base/errors.js";
+import { type ErrorCode, HoldfastError, isHoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import {
   fullAddressBytesMax,
@@ -39,6 +39,7 @@ import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-
 import { AsyncTurns, type PendingTurn } from "./async-turns.js";
 import { EngineTime } from "./engine-time.js";
 import { EntryRows } from "./entry-rows.js";
+import { Failures } from "./failures.js";
 import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
 import { ABSENT, type Instance, Message, type Origin, type StateCell } from "./instance.js";
 import { Mailbox } from "./mailbox.js";
@@ -56,7 +57,6 @@ import type {
   TaskInput,
 } from "./ports.js";
 import { type Column, type FunctionEntry, Registry } from "./registry.js";
-import { RetryQueue } from "./retry-queue.js";
 import { Rows } from "./rows.js";
 import { Schedules } from "./schedules.js";
 import { StateAccess } from "./state-access.js";
@@ -82,8 +82,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   readonly #outboxes: readonly (Outbox | undefined)[];
   readonly #state: StateAccess;
   readonly #asyncTurns: AsyncTurns;
-  readonly #retries: RetryQueue;
-  readonly #parked: Message[] = [];
+  readonly #failures: Failures;
   readonly entries: EntryRows;
   readonly operations: Operations;
   /** The rooms beside turns. */
@@ -125,7 +124,6 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#gatewayOrigin = { generation, sender: gatewaySender };
     this.#heldBack = new Array(config.shards).fill(false);
     this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
-    this.#retries = new RetryQueue(ports.clock, config.limits.turnRetryBaseMs);
     this.rows = new Rows(ports.base, restored.overlay, config.epoch);
     this.#state = new StateAccess(this.registry, this.rows, this.codec, config.limits.residentInstancesMax, () =>
       this.entries.now(),
@@ -133,6 +131,13 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#mailbox = new Mailbox(this.#state);
     this.entries = new EntryRows(this);
     this.#parts.push(this.entries);
+    this.#failures = new Failures(this, {
+      mailbox: this.#mailbox,
+      state: this.#state,
+      finish: (message) => this.#finish(message),
+      cancel: (instance, reason) => this.#cancel(instance, reason),
+    });
+    this.#parts.push(this.#failures);
     this.#gatewayConsumed = restored.gatewayConsumed;
     this.#gatewayCaptured = restored.gatewayConsumed;
     this.#orphans = restored.orphans;
@@ -159,9 +164,8 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   get inFlight(): number {
     let count = this.#mailbox.count;
     for (const outbox of this.#outboxes) if (outbox !== undefined) count += outbox.length;
-    for (const message of this.#parked) count -= message.target.held;
     for (const part of this.#parts) count += part.inFlight ?? 0;
-    return count;
+    return count - this.#failures.waiting;
   }
 
   get counts(): ShardCounts {
@@ -169,7 +173,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       turns: this.#turns,
       ingested: this.#ingested,
       rejected: this.#rejected,
-      parked: this.#parked.length,
+      parked: this.#failures.count,
       orphans: this.#orphans,
       exhausted: this.#exhausted,
       resident: this.#state.resident,
@@ -205,8 +209,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.rows.releaseView();
     if (isLater(control.want, this.#epoch) && !this.#ports.capture.open) return true;
     if (this.#framesWait()) return true;
-    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#retries.due() || this.#partsDue()))
-      return true;
+    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#partsDue())) return true;
     if (this.#admits(control.pressure) && (!this.#admitted || !gateway.empty())) return true; // feeds cannot be asked
     if (this.#asyncTurns.settled) return true;
     if (this.#drainOutboxes() + this.#publish() > 0) return true; // room made before the wish for it was seen
@@ -241,7 +244,6 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   dueIn(): number | undefined {
     let due = this.#asyncTurns.nextDeadline;
     if ((this.#ports.control.pressure & stopTurns) === 0) {
-      due = Math.min(due, this.#retries.nextDue);
       for (const part of this.#parts) due = Math.min(due, part.nextDue ?? Number.POSITIVE_INFINITY);
     }
     return due === Number.POSITIVE_INFINITY ? undefined : Math.max(0, due - this.#ports.clock.now());
@@ -286,6 +288,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   /** Ends what goes on in the background. */
   close(): void {
     this.closeFeeds();
+    this.#asyncTurns.abandon(new HoldfastError("HF_STOPPED", "the application stops; the message stays accepted"));
     for (const part of this.#parts) part.close?.();
   }
 
@@ -710,7 +713,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     message.entry.context = undefined;
     message.target.state = "running";
     this.#mailbox.hold(message);
-    this.#asyncTurns.add(context, message, outcome, this.config.limits.turnTimeoutMs);
+    this.#asyncTurns.add(context, message, outcome, this.#failures.policyOf(message.entry).turnTimeoutMs);
   }
 
   #complete(): number {
@@ -729,9 +732,15 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#mailbox.resume(message.target);
   }
 
+  #cancel(instance: Instance, reason: HoldfastError): boolean {
+    const turn = this.#asyncTurns.cancel(instance, reason);
+    if (turn !== undefined) this.#completeTurn(turn);
+    return turn !== undefined;
+  }
+
   #retry(): number {
     let count = 0;
-    for (let message = this.#retries.next(); message !== undefined; message = this.#retries.next()) {
+    for (let message = this.#failures.nextRetry(); message !== undefined; message = this.#failures.nextRetry()) {
       message.target.state = "ready";
       this.#runTurn(message);
       this.#mailbox.resume(message.target);
@@ -740,32 +749,13 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     return count;
   }
 
-  /** A turn threw: nothing of it applies. It is tried again, or its address is parked with its messages. */
+  /** A turn threw: nothing of it applies; its failure policy says what becomes of its message. */
   #fail(context: TurnContext, message: Message, error: unknown): void {
     context.discardStaged();
     context.end();
     if (isHoldfastError(error) && notTheFunctions.has(error.code)) throw error;
-    message.attempts++;
     this.#mailbox.hold(message);
-    if (message.attempts < this.config.limits.turnAttemptsMax) {
-      message.target.state = "backoff";
-      this.#retries.add(message);
-    } else this.#park(message, error);
-  }
-
-  #park(message: Message, error: unknown): void {
-    const address = message.target.toString();
-    message.target.state = "parked";
-    this.#parked.push(message);
-    this.#mailbox.park(message);
-    const failure = new HoldfastError(
-      "HF_FUNCTION_FAILED",
-      `${address} failed ${message.attempts} times; its messages wait, and are tried again at the next start`,
-      { address, cause: error },
-    );
-    if (message.ask !== undefined) this.output.reply(message.ask, true, this.encode(toPlain(failure), "failure"));
-    this.#ports.report({ kind: "parked", address, error: failure });
-    this.touch();
+    this.#failures.failed(message, error);
   }
 
   // --- the rest -----------------------------------------------------------------------------------------------------
@@ -816,9 +806,4 @@ function overload(bytes: number): HoldfastError {
     "HF_OVERLOAD",
     `${bytes} bytes of messages are in flight in one shard: functions send more than they consume, without end. Nothing is lost; stop the amplification and start again`,
   );
-}
-
-/** A wire error as plain data. */
-function toPlain(error: HoldfastError): unknown {
-  return JSON.parse(JSON.stringify(toWire(error)));
 }

@@ -13,7 +13,7 @@ import type { PayloadCodec } from "../codec/payload-codec.js";
 import { freezePlain } from "../codec/plain-data.js";
 import { stateKey } from "../store/row-key.js";
 import { FurtherCell, Instance, type Message, type StateCell } from "./instance.js";
-import type { Column, Registry } from "./registry.js";
+import type { Column, FunctionEntry, Registry } from "./registry.js";
 import type { Rows } from "./rows.js";
 import { decodeStateValue, expiryOf, NEVER } from "./state-value.js";
 
@@ -49,6 +49,11 @@ export class StateAccess {
 
   /** The instance of a message's address. */
   resolve({ entry, id, hash, keyGroup }: Message): Instance {
+    return entry.instances.find(id, hash) ?? this.#add(new Instance(entry, id, hash, keyGroup));
+  }
+
+  /** The instance of an address. */
+  instance(entry: FunctionEntry, id: string, hash: number, keyGroup: number): Instance {
     return entry.instances.find(id, hash) ?? this.#add(new Instance(entry, id, hash, keyGroup));
   }
 

@@ -92,6 +92,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     },
   };
   #message: Message | undefined;
+  #abort: AbortController | undefined = undefined;
   #instance: Instance | undefined;
 
   constructor(port: TurnPort, entry: FunctionEntry) {
@@ -119,6 +120,12 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   get messageId(): string {
     const message = this.message;
     return formatMessageId(message.idHi, message.idLo, message.hash);
+  }
+
+  get signal(): AbortSignal {
+    this.instance; // T2
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
   }
 
   send<T>(to: Address<T, unknown>, message: NoInfer<T>): void {
@@ -198,6 +205,11 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     this.active = true;
   }
 
+  /** @internal The turn is given up: whoever asked for its signal learns why. */
+  abort(reason: unknown): void {
+    this.#abort?.abort(reason);
+  }
+
   /** @internal Has something happen when the turn is applied, after its writes and sends, or when it is not. */
   stage(effect: StagedEffect): void {
     this.instance; // T2
@@ -226,6 +238,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     this.sendCount = 0;
     if (this.records.length > 0) this.records.length = 0;
     if (this.replies.length > 0) this.replies.length = 0;
+    if (this.#abort !== undefined) this.#abort = undefined;
     for (let i = 0; i < this.handles.length; i++) this.handles[i].forget();
   }
 

@@ -154,12 +154,19 @@ export function decodeInflightKey(key: Uint8Array): InflightId {
   return { generation: readU32(key, 3), sender: (key[7]! << 8) | key[8]!, sequence: readU64(key, 9) };
 }
 
-/** The column of a state key. */
+/** A key of another table for an address: like a state key, with the code of the function type for the column. */
+export function addressKey(keyGroup: number, table: RowTable, code: number, id: string): Uint8Array {
+  const key = stateKey(keyGroup, code, id);
+  key[2] = table;
+  return key;
+}
+
+/** The column of a state key; of an address key the code of the function type. */
 export function columnOf(key: Uint8Array): number {
   return readU32(key, 3);
 }
 
-/** The id of a state key. */
+/** The id of a state key or an address key. */
 export function idOf(key: Uint8Array): string {
   const flag = key[statePrefixBytes];
   const from = statePrefixBytes + 1;

@@ -103,6 +103,7 @@ const lasting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "HF_BAD_RECORD",
   "HF_INGRESS_FAILED",
   "HF_OVERLOAD",
+  "HF_FUNCTION_FAILED",
   "HF_FENCED",
   "HF_OTHER_APP",
   "HF_FORMAT",

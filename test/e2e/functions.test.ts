@@ -191,9 +191,9 @@ describe("a function type that is gone", () => {
     await refused(without.send(sleeper.at("s"), { fast: "now" }), "HF_UNKNOWN_FUNCTION");
     await without.stop();
     const back = await lab.start("turns", { turnRetryMs: 0, shards: 2 });
-    await nextEvent(back, "parked");
     await back.drained();
     assert.deepEqual([back.status().orphans, back.status().parked], [0, 1]);
+    assert.equal((await back.quarantine.messages(sleeper.at("s"))).length, 2);
   });
 });
 

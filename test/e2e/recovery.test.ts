@@ -25,7 +25,7 @@ describe("started again", () => {
   );
 
   appTests(
-    "messages of a parked address wait in order, also over another shard count, and are applied by corrected code",
+    "messages of a quarantined address wait in order, also over another shard count, and are applied by corrected code",
     async (lab) => {
       const until = join(lab.folder, "the code is corrected");
       const app = await lab.start("mixed", { turnRetryMs: 0 });
@@ -46,6 +46,7 @@ describe("started again", () => {
 
       writeFileSync(until, "");
       const corrected = await lab.start("mixed");
+      assert.equal(await corrected.quarantine.retry(account.at("5")), true);
       const taken = await take(corrected.egress(receipts), 4);
       assert.deepEqual(
         taken.map(({ record }) => record.payment),

@@ -57,6 +57,8 @@ export interface SimFeature {
   committed?(view: CommittedView): void;
   /** Called in every round after the faults are over: stops what would go on by itself for ever. */
   settle?(): void;
+  /** Only quarantined addresses have anything left to do. Afterwards the world tries all that still are so again. */
+  mend?(view: CommittedView): void;
   /** Why the world is not at rest yet as far as the feature is concerned; undefined when it is. */
   unfinished?(view: CommittedView): string | undefined;
   /** Called at the end, with everything drained. @throws Violation */

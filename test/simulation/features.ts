@@ -1,10 +1,12 @@
 /** The features that worlds may have, by name. */
+import { makeFailures } from "./failures-feature.js";
 import type { MakeFeature } from "./feature.js";
 import { operationsFeature } from "./operations-feature.js";
 import { makeStateFeature } from "./state-feature.js";
 import { timersFeature } from "./timers-feature.js";
 
 export const features: { readonly [name: string]: MakeFeature } = {
+  failures: makeFailures,
   operations: operationsFeature,
   state: makeStateFeature,
   timers: timersFeature,

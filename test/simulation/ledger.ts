@@ -167,6 +167,20 @@ export class Ledger {
     }
   }
 
+  /** Every message in flight is for a quarantined address. */
+  checkQuarantine(): void {
+    const quarantined = new Set<string>();
+    for (const { key } of this.#rowsOf(rowTable.QUARANTINE)) quarantined.add(`${columnOf(key)}@${idOf(key)}`);
+    for (const { value } of this.#rowsOf(rowTable.INFLIGHT)) {
+      this.#reader.read(value, 0, value.length);
+      const { targetCode, targetId } = this.#reader;
+      rule(
+        quarantined.has(`${targetCode}@${targetId}`),
+        () => `a message for ${this.#typeOf(targetCode)}@${targetId} waits, though nothing keeps it`,
+      );
+    }
+  }
+
   /** Turns applied at each address, and the chain they made. */
   chains(): Map<string, { count: number; chain: number }> {
     const chains = new Map<string, { count: number; chain: number }>();

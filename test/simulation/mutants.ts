@@ -6,6 +6,7 @@ import { GatewaySession } from "../../lib/app/gateway-session.js";
 import { Outbound } from "../../lib/channel/outbound.js";
 import { LogWriter } from "../../lib/log/log-writer.js";
 import { EntryRows } from "../../lib/shard/entry-rows.js";
+import { Failures } from "../../lib/shard/failures.js";
 import { Mailbox } from "../../lib/shard/mailbox.js";
 import { Operations } from "../../lib/shard/operations.js";
 import { Outbox, type OutboxEntry } from "../../lib/shard/outbox.js";
@@ -272,6 +273,35 @@ const plants = {
   /** An address may have any number of operations pending. */
   opnocap(surgery: Surgery): void {
     surgery.replace(Operations, "isFull", () => () => false);
+  },
+  /** A quarantined message is lost when it should be tried again. */
+  quarlost(surgery: Surgery): void {
+    surgery.replace(Failures, "retry", () => {
+      return function (this: Failures, found) {
+        this.skip(found);
+      };
+    });
+  },
+  /** The message that failed is tried again behind those that waited for it. */
+  quarorder(surgery: Surgery): void {
+    surgery.replace(Failures, "retry", (retry) => {
+      return function (this: Failures, found) {
+        const { pending } = found.instance;
+        if (pending !== undefined && pending.length > 0 && found.failing !== undefined) {
+          pending.push(found.failing);
+          found.failing = pending.shift();
+        }
+        retry.call(this, found);
+      };
+    });
+  },
+  /** After a restart nobody is quarantined. */
+  quarforget(surgery: Surgery): void {
+    surgery.replace(Failures, "restore", () => () => {});
+  },
+  /** A dead letter is sent, and its message stays. */
+  deadtwice(surgery: Surgery): void {
+    surgery.replace(Failures, "removeDead", () => () => {});
   },
 } as const;
 

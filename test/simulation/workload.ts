@@ -75,6 +75,8 @@ export class Workload {
   /** Items that a split's readers may hand out by now. */
   readonly available = new Map<string, number>();
   readonly egressCodes: readonly number[];
+  /** Those of them that belong to features. */
+  readonly featureCodes: readonly number[];
   readonly functions: { name: string; code: number; states: { name: string; code: number }[] }[];
   readonly tokenColumns: ReadonlySet<number>;
   readonly #params: Params;
@@ -115,7 +117,12 @@ export class Workload {
       egresses,
       features.flatMap((feature) => feature.schedules ?? []),
     );
-    this.egressCodes = [...(params.egress ? [outCode] : []), ...(params.splits > 0 ? [rejectsCode] : [])];
+    this.featureCodes = features.flatMap(({ egresses }) => egresses ?? []).map(({ name }) => egressCode(name));
+    this.egressCodes = [
+      ...(params.egress ? [outCode] : []),
+      ...(params.splits > 0 ? [rejectsCode] : []),
+      ...this.featureCodes,
+    ];
     const entryOf = (name: string, states: readonly string[]) => ({
       name,
       code: functionCode(name),

@@ -6,6 +6,7 @@
  * O2. A chain in the sink has no gap, no link twice, and at the end every link.
  * O3. A caller is answered at most once, and at the end exactly once.
  * O4. With faults off everything drains.
+ * O5. When nothing else is left to do, every message in flight is for a quarantined address.
  */
 
 import { GatewaySession } from "../../lib/app/gateway-session.js";
@@ -59,6 +60,10 @@ export interface WorldStatistics {
   relayouts: number;
   ioErrors: number;
   parked: number;
+  /** Ends of the application by a failure policy. */
+  stopped: number;
+  /** Quarantined addresses that were tried again because nothing else was left. */
+  mended: number;
   rejected: number;
   asks: number;
   lateDeltas: number;
@@ -147,6 +152,8 @@ export class World {
       relayouts: 0,
       ioErrors: 0,
       parked: 0,
+      stopped: 0,
+      mended: 0,
       rejected: 0,
       asks: 0,
       lateDeltas: 0,
@@ -536,6 +543,9 @@ export class World {
     ] as const) {
       if (this.#workload.egressCodes.includes(code)) this.#acknowledgements.push({ code, ...sink.sync() });
     }
+    if (this.#heard === 0) return;
+    for (const code of this.#workload.featureCodes)
+      this.#acknowledgements.push({ code, epoch: this.#heard, length: 0 }); // features remember what they were given
   }
 
   // --- commits ------------------------------------------------------------------------------------------------------
@@ -621,6 +631,10 @@ export class World {
     } else if (isHoldfastError(error, "HF_IO") || isHoldfastError(error, "HF_DISK_FULL")) {
       this.statistics.ioErrors++;
       await this.#restart("worker");
+    } else if (isHoldfastError(error, "HF_FUNCTION_FAILED")) {
+      rule(this.#faulty, () => `unexpected ${error.message}`);
+      this.statistics.stopped++;
+      await this.#restart("process"); // a policy that ends the application; somebody starts it again
     } else throw error;
   }
 
@@ -934,9 +948,32 @@ export class World {
       if (round > pressedUntil && this.#unfinished() === undefined) break;
       idleRounds = busy ? 0 : idleRounds + 1;
       if (idleRounds > 2) this.#now += 5;
-      if (idleRounds > 20 && this.#parkedSeen) await this.#restart("process"); // tries what failed for good again
+      if (idleRounds > 20 && this.#onlyQuarantined()) {
+        if (this.#random.below(6) === 0) await this.#restart("process");
+        else this.#mend();
+        idleRounds = 0;
+      }
     }
     this.#finalChecks();
+  }
+
+  /** Everything that is left waits for commands; the others have run. */
+  #onlyQuarantined(): boolean {
+    const shards = this.#generation?.shards ?? [];
+    const settled = shards.every(
+      (shard, index) => shard?.inFlight === 0 && this.#generation?.control.dirty(index) === false,
+    );
+    return settled && shards.some((shard) => shard !== undefined && shard.counts.parked > 0);
+  }
+
+  /** O5: features say what becomes of what their addresses wait with; the rest is tried again, now that no turn throws. */
+  #mend(): void {
+    this.#ledger.checkQuarantine();
+    for (const feature of this.#features) feature.mend?.(this.#ledger.view);
+    for (const { type, id } of this.#command("quarantine.list", []).flat() as { type: string; id: string }[]) {
+      this.statistics.mended++;
+      this.#command("quarantine.retry", [type, id], id);
+    }
   }
 
   #unfinished(): string | undefined {
