@@ -9,8 +9,10 @@ import {
   type FunctionOptions,
   type TypeToken,
 } from "../model/function.js";
-import { checkIngressName, checkStateName, checkTypeName } from "../model/function-type.js";
+import { checkIngressName, checkStateName, checkTypeName, namespaceOf } from "../model/function-type.js";
 import { rejectsName } from "../model/ingress.js";
+import { type HandlerOptions, type MatchOptions, type MessageOf, withHandlers } from "../model/match.js";
+import { type AnyNamespaceDefinition, NamespaceDefinition } from "../model/namespace.js";
 import { checkSchema, type Schema, validate } from "../model/schema.js";
 import type { StateSpecs, ValueSpec } from "../model/state.js";
 
@@ -30,8 +32,32 @@ import type { StateSpecs, ValueSpec } from "../model/state.js";
 export function defineFunction<M, S extends StateSpecs = Record<never, never>, R = never>(
   type: string,
   options: FunctionOptions<M, S, R>,
-): FunctionDefinition<M, S, R> {
+): FunctionDefinition<M, S, R>;
+export function defineFunction<
+  M extends object,
+  S extends StateSpecs = Record<never, never>,
+  R = never,
+  T extends string = "type",
+>(type: string, options: MatchOptions<M, S, R, T>): FunctionDefinition<M, S, R>;
+export function defineFunction<
+  P extends object,
+  S extends StateSpecs = Record<never, never>,
+  R = never,
+  T extends string = "type",
+>(type: string, options: HandlerOptions<P, S, R, T>): FunctionDefinition<MessageOf<P, T>, S, R>;
+export function defineFunction(type: string, given: AnyOptions): AnyFunctionDefinition {
   checkTypeName(type, "function");
+  return defined(type, given);
+}
+
+/** Options of any kind. */
+// biome-ignore lint/suspicious/noExplicitAny: the overloads of defineFunction say what they are
+type AnyOptions = any;
+
+/** Checks the options of a function type. */
+function defined(type: string, given: AnyOptions): AnyFunctionDefinition {
+  const byTag = typeof given?.receive === "object" && given.receive !== null;
+  const options: FunctionOptions<unknown, StateSpecs, unknown> = byTag ? withHandlers(type, given) : given;
   if (typeof options?.receive !== "function") {
     throw new HoldfastError("HF_BAD_APP", `function ${type} has no receive(ctx, message)`);
   }
@@ -43,6 +69,40 @@ export function defineFunction<M, S extends StateSpecs = Record<never, never>, R
   }
   if (options.message !== undefined) checkSchema(options.message, `message of ${type}`);
   return new FunctionDefinition(type, options);
+}
+
+/**
+ * Declares all function types of a namespace that `functions` does not define. `provide` is called once per type and
+ * thread, with the first message to it, and must give the same for the same name, always: it is called again after a
+ * restart. All of them take the same messages.
+ *
+ * @param pattern `namespace/*`
+ * @param provide gives what `defineFunction` takes, from the part of the type name after the slash; what it throws is
+ *   thrown by the send
+ * @throws `HF_BAD_NAME`
+ * @example
+ * const tenants = defineNamespace("tenant/*", (name) => ({
+ *   state: { count: value(0) },
+ *   receive(ctx, message: { add: number }) {
+ *     ctx.state.count.update((n) => n + message.add);
+ *   },
+ * }));
+ * await app.send(tenants.at("acme", "orders"), { add: 1 });
+ */
+export function defineNamespace<M, S extends StateSpecs = Record<never, never>, R = never>(
+  pattern: `${string}/*`,
+  provide: (name: string) => FunctionOptions<M, S, R>,
+): NamespaceDefinition<M, R> {
+  checkTypeName(pattern, "namespace");
+  if (!pattern.endsWith("/*")) {
+    throw new HoldfastError("HF_BAD_NAME", `namespace ${JSON.stringify(pattern)}: it must be "namespace/*"`);
+  }
+  if (typeof provide !== "function") throw new HoldfastError("HF_BAD_APP", `namespace ${pattern} has no provider`);
+  const namespace = namespaceOf(pattern);
+  return new NamespaceDefinition<M, R>(namespace, (type) => {
+    checkTypeName(type, "function");
+    return defined(type, provide(type.slice(namespace.length + 1)));
+  });
 }
 
 /**
@@ -65,9 +125,14 @@ export function defineEgress<T>(name: string, options: { readonly schema?: Schem
  */
 export function defineApp(options: AppOptions): AppDefinition {
   const functions = options?.functions;
-  if (!Array.isArray(functions) || functions.length === 0) {
+  const namespaces = options?.namespaces ?? [];
+  if (!Array.isArray(functions) || functions.length + namespaces.length === 0) {
     throw new HoldfastError("HF_BAD_APP", "defineApp needs functions: [ … ] with at least one function");
   }
+  unique(namespaces, "namespace", (definition: AnyNamespaceDefinition) => {
+    if (typeof definition?.provide !== "function") throw notMadeBy("namespaces", "defineNamespace");
+    return definition.namespace;
+  });
   unique(functions, "function", (definition: AnyFunctionDefinition) => {
     if (typeof definition?.at !== "function") throw notMadeBy("functions", "defineFunction");
     return definition.type;
@@ -91,7 +156,7 @@ export function defineApp(options: AppOptions): AppDefinition {
   if (options.name !== undefined && (typeof options.name !== "string" || options.name === "")) {
     throw new HoldfastError("HF_BAD_APP", "the name of an application is a non-empty string");
   }
-  return new AppDefinition(options.name, [...functions], [...ingresses], egresses);
+  return new AppDefinition(options.name, [...functions], [...ingresses], egresses, [...namespaces]);
 }
 
 /**

@@ -87,6 +87,12 @@ export const watchdogTimeoutMs = 30_000;
 /** `app.ask` without an own timeout. */
 export const askTimeoutMs = 30_000;
 
+/** How long an idempotency key is remembered when its call does not say. */
+export const requestRetentionMs = 24 * 60 * 60 * 1000;
+export const requestRetentionMaxMs = 365 * 24 * 60 * 60 * 1000;
+/** An idempotency key, in UTF-16 code units. */
+export const idempotencyKeyLengthMax = 512;
+
 /** Restarts of the workers within `restartWindowMs` before the application gives up. */
 export const restartsMax = 5;
 export const restartWindowMs = 60_000;

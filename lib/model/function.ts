@@ -1,6 +1,7 @@
 /** The declaration of a function type. */
 import { Address, checkId } from "./address.js";
 import type { Context } from "./context.js";
+import type { Handlers } from "./match.js";
 import type { Schema } from "./schema.js";
 import type { StateSpecs } from "./state.js";
 
@@ -24,6 +25,8 @@ export interface FunctionOptions<M, S extends StateSpecs, R> {
    * addresses go on.
    */
   receive(ctx: Context<S, R, M>, message: M): void | PromiseLike<void>;
+  /** @internal */
+  readonly handlers?: Handlers;
 }
 
 /** A function type. Made by `defineFunction`. */

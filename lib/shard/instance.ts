@@ -11,6 +11,7 @@
  */
 import { invariant } from "../base/invariant.js";
 import type { Queue } from "../base/queue.js";
+import type { Extras } from "../codec/extras.js";
 import type { Ask, Peer } from "../codec/message-codec.js";
 import type { Column, FunctionEntry } from "./registry.js";
 
@@ -74,6 +75,16 @@ export class Instance extends StateCell {
     return this.entry.code;
   }
 
+  /** The name of its function type, when a namespace made it. */
+  get dynamicType(): string | undefined {
+    return this.entry.dynamic ? this.entry.type : undefined;
+  }
+
+  /** The id in keys of its state: with the name of a type that a namespace made, as the codes of such types may collide. */
+  get storedId(): string {
+    return this.entry.dynamic ? `${this.entry.type}\0${this.id}` : this.id;
+  }
+
   /** The cells in memory. */
   *cells(): Generator<StateCell> {
     if (this.loaded) yield this;
@@ -128,6 +139,8 @@ export class Message {
   held = false;
   done = false;
   attempts = 0;
+  /** What few messages carry: a key, a question. */
+  readonly extras: Extras | undefined;
 
   constructor(
     entry: FunctionEntry,
@@ -143,6 +156,7 @@ export class Message {
     ask: Ask | undefined,
     weight: number,
     rowed: boolean,
+    extras: Extras | undefined = undefined,
   ) {
     this.entry = entry;
     this.id = id;
@@ -157,6 +171,7 @@ export class Message {
     this.ask = ask;
     this.weight = weight;
     this.rowed = rowed;
+    this.extras = extras;
   }
 
   /** The instance of a message that has left the queue. */

@@ -21,15 +21,17 @@ import { ingestPerStepMax, messageBytesEstimate, receivePerStepMax, turnsPerStep
 import type { Random } from "../base/random.js";
 import { isLater, stopTurns } from "../channel/control-words.js";
 import type { Inbound } from "../channel/inbound.js";
+import type { Extras } from "../codec/extras.js";
 import { FrameReader, isCompact } from "../codec/frame-codec.js";
 import { type Ask, MessageReader, type Peer } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
-import { copyPlain } from "../codec/plain-data.js";
+import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import { type Reject, rejectsName } from "../model/ingress.js";
 import { childHi, childLo } from "../model/message-id.js";
 import { hashId } from "../partition/hash.js";
 import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-key.js";
+import { Asks, askCycle } from "./asks.js";
 import { AsyncTurns, type PendingTurn } from "./async-turns.js";
 import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
 import { type Instance, Message, type Origin, type StateCell } from "./instance.js";
@@ -39,6 +41,7 @@ import { OutputWriter } from "./output.js";
 import type { Part, PartPort } from "./part.js";
 import type { CapturedEffects, RestoredShard, ShardConfig, ShardCounts, ShardEvent, ShardPorts } from "./ports.js";
 import { type Column, type FunctionEntry, Registry } from "./registry.js";
+import { Requests } from "./requests.js";
 import { RetryQueue } from "./retry-queue.js";
 import { Rows } from "./rows.js";
 import { StateAccess } from "./state-access.js";
@@ -67,6 +70,8 @@ export class Shard implements TurnPort, FeedPort, PartPort {
   readonly #parked: Message[] = [];
   /** The rooms beside turns. */
   readonly #parts: Part[] = [];
+  readonly #requests: Requests;
+  readonly #asks: Asks;
   readonly #feeds: IngressFeed[] = [];
   /** Per other shard: its next frame is ahead of the open capture (H2). */
   readonly #heldBack: boolean[];
@@ -112,6 +117,9 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     this.#orphans = restored.orphans;
     this.#frames = ports.inbound.map((channel) => channel && new FrameReader(this.codec));
     ports.capture.attach(this.#frames);
+    this.#requests = new Requests(this);
+    this.#asks = new Asks(this);
+    this.#parts.push(this.#requests, this.#asks);
     this.#restore(restored);
     for (const part of this.#parts) part.restore?.();
     for (const { ingress, split } of config.splits) this.#openFeed(ingress, split, restored);
@@ -406,13 +414,30 @@ export class Shard implements TurnPort, FeedPort, PartPort {
       undefined,
       length,
       rowed,
+      undefined,
+      undefined,
     );
   }
 
   #enqueue(reader: MessageReader, origin: Origin, sequence: number, length: number, rowed: boolean): void {
-    const { targetCode, targetId, idHi, idLo, caller, ask } = reader;
+    const { targetCode, targetId, idHi, idLo, caller, ask, targetType, extras } = reader;
     const hash = hashId(targetId) | 0;
-    this.#admit(targetCode, targetId, hash, reader.payload(), origin, sequence, idHi, idLo, caller, ask, length, rowed);
+    this.#admit(
+      targetCode,
+      targetId,
+      hash,
+      reader.payload(),
+      origin,
+      sequence,
+      idHi,
+      idLo,
+      caller,
+      ask,
+      length,
+      rowed,
+      targetType,
+      extras,
+    );
   }
 
   /** Puts a message that came from outside the shard into the mailbox. */
@@ -429,15 +454,31 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     ask: Ask | undefined,
     length: number,
     rowed: boolean,
+    type: string | undefined,
+    extras: Extras | undefined,
   ): void {
-    const entry = this.registry.coded(code);
+    const entry = type === undefined ? this.registry.coded(code) : this.registry.restored(type);
     invariant(entry !== undefined, "a message is for a known function type");
     const keyGroup = (hash >>> 0) % this.config.keyGroups;
     invariant(this.#shardOf[keyGroup] === this.index, "a message arrives at the shard of its key group");
     const weight = messageBytesEstimate + length;
-    this.#accept(
-      new Message(entry, id, hash, keyGroup, payload, origin, sequence, idHi, idLo, caller, ask, weight, rowed),
+    const message = new Message(
+      entry,
+      id,
+      hash,
+      keyGroup,
+      payload,
+      origin,
+      sequence,
+      idHi,
+      idLo,
+      caller,
+      ask,
+      weight,
+      rowed,
+      extras,
     );
+    if (extras === undefined || !this.#settledAtDoor(message, extras)) this.#accept(message);
   }
 
   #accept(message: Message): void {
@@ -563,6 +604,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
 
   #runTurn(message: Message): void {
     const { entry } = message;
+    if (message.extras !== undefined && this.#settledBefore(message, message.extras)) return;
     entry.context ??= new TurnContext(this, entry);
     const { context } = entry;
     context.begin(message);
@@ -594,6 +636,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
       for (const { egressCode, bytes } of context.records) this.output.record(egressCode, bytes);
     if (message.ask !== undefined) for (const bytes of context.replies) this.output.reply(message.ask, false, bytes);
     context.applyStaged();
+    if (message.extras !== undefined) this.#concludeRequest(message, context.replies[0]);
     context.end();
     this.#finish(message);
   }
@@ -633,7 +676,141 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     }
     const outbox = this.#outboxes[shard];
     invariant(outbox !== undefined, "another shard has an outbox");
+    if (entry.dynamic || caller?.entry.dynamic === true) {
+      const type = entry.dynamic ? entry.type : undefined;
+      outbox.sendWhole(entry.code, id, hi, lo, caller, payload, this.#epoch, keyGroup, type, undefined);
+      return;
+    }
     outbox.send(entry.code, id, hash, hi, lo, caller, payload, this.#epoch, keyGroup);
+  }
+
+  // --- requests -----------------------------------------------------------------------------------------------------
+
+  ask(
+    context: TurnContext,
+    entry: FunctionEntry,
+    id: string,
+    payload: unknown,
+    index: number,
+    timeoutMs: number,
+  ): Promise<unknown> {
+    const { message, target: asker } = context;
+    const target = `${entry.type}@${id}`;
+    const chain = [...(message.extras?.question?.chain ?? []), asker.toString()];
+    if (chain.includes(target)) throw askCycle(target, chain); // K3 of asks.ts
+    const key = `ask ${context.messageId} ${index} ${asker}`;
+    context.stage({ apply: () => this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true }) });
+    const { number, reply } = this.#asks.wait(asker.toString(), target, timeoutMs);
+    const { generation } = this.config;
+    const question = { type: asker.entry.type, id: asker.id, generation, number, chain };
+    this.#dispatchWhole(entry, id, payload, message, askIndex + index, { key, question });
+    this.touch();
+    this.wakeSelf();
+    return reply;
+  }
+
+  /** An answer goes to the promise that waits for it, past the mailbox: its address is locked. A cycle is refused. */
+  #settledAtDoor(message: Message, extras: Extras): boolean {
+    const { answer, question } = extras;
+    if (answer !== undefined) this.#asks.settle(answer, message.payload);
+    else if (question !== undefined) {
+      const target = `${message.entry.type}@${message.id}`;
+      if (!this.#asks.closesCycle(target, question)) return false;
+      this.#answerFailure(message, askCycle(target, question.chain));
+    } else return false;
+    if (message.rowed) {
+      this.#deleteRow(message.keyGroup, message.origin, message.sequence);
+      this.touch();
+    }
+    return true;
+  }
+
+  /** A message whose key was applied before gets the reply of that time; true when there is nothing to run. */
+  #settledBefore(message: Message, extras: Extras): boolean {
+    if (extras.key === undefined) return false;
+    if (extras.forget === true) this.#requests.forget(message);
+    else {
+      const applied = this.#requests.find(message);
+      if (applied === undefined) return false;
+      if (message.ask !== undefined && applied.reply !== undefined) this.output.reply(message.ask, false, applied.reply);
+      this.#answer(message, applied.reply);
+    }
+    this.#finish(message);
+    return true;
+  }
+
+  #concludeRequest(message: Message, reply: Uint8Array | undefined): void {
+    this.#requests.remember(message, reply);
+    this.#answer(message, reply);
+  }
+
+  #answer(message: Message, reply: Uint8Array | undefined): void {
+    if (message.extras?.question === undefined) return;
+    if (reply !== undefined) this.#reply(message, false, this.codec.decode(reply));
+    else {
+      const { target } = message;
+      const error = new HoldfastError("HF_NO_REPLY", `${target} took the message and did not call ctx.reply`, {
+        address: target.toString(),
+      });
+      this.#answerFailure(message, error);
+    }
+  }
+
+  /** Tells whoever waits for a reply, from outside or in a turn, that none will come. */
+  #answerFailure(message: Message, failure: HoldfastError): void {
+    if (message.ask !== undefined) this.output.reply(message.ask, true, this.encode(toPlain(failure), "failure"));
+    if (message.extras?.question !== undefined) this.#reply(message, true, toPlain(failure));
+  }
+
+  #reply(message: Message, failed: boolean, payload: unknown): void {
+    const question = message.extras?.question;
+    const entry = question === undefined ? undefined : this.registry.restored(question.type);
+    if (question === undefined || entry === undefined) return;
+    const { generation, number } = question;
+    this.#dispatchWhole(entry, question.id, payload, message, answerIndex, { answer: { generation, number, failed } });
+  }
+
+  /** Sends a message with extras. Its id comes from that of another message. */
+  #dispatchWhole(
+    entry: FunctionEntry,
+    id: string,
+    payload: unknown,
+    { idHi, idLo, instance }: Message,
+    index: number,
+    extras: Extras,
+  ): void {
+    const hash = hashId(id) | 0;
+    const keyGroup = (hash >>> 0) % this.config.keyGroups;
+    const shard = this.#shardOf[keyGroup];
+    const lo = childLo(idLo, index);
+    const hi = childHi(idHi, lo, index);
+    const outbox = this.#outboxes[shard];
+    if (outbox !== undefined) {
+      const type = entry.dynamic ? entry.type : undefined;
+      outbox.sendWhole(entry.code, id, hi, lo, instance, payload, this.#epoch, keyGroup, type, extras);
+      return;
+    }
+    const sized = extras.question !== undefined && (typeof payload === "object" || typeof payload === "string");
+    const weight = messageBytesEstimate + (sized ? estimateBytes() : 0);
+    const origin = this.#origins[shard];
+    const sequence = ++this.#localSequence;
+    const message = new Message(
+      entry,
+      id,
+      hash,
+      keyGroup,
+      payload,
+      origin,
+      sequence,
+      hi,
+      lo,
+      instance,
+      undefined,
+      weight,
+      false,
+      extras,
+    );
+    if (!this.#settledAtDoor(message, extras)) this.#mailbox.accept(message);
   }
 
   // --- async turns and failures -------------------------------------------------------------------------------------
@@ -696,7 +873,7 @@ export class Shard implements TurnPort, FeedPort, PartPort {
       `${address} failed ${message.attempts} times; its messages wait, and are tried again at the next start`,
       { address, cause: error },
     );
-    if (message.ask !== undefined) this.output.reply(message.ask, true, this.encode(toPlain(failure), "failure"));
+    this.#answerFailure(message, failure);
     this.#ports.report({ kind: "parked", address, error: failure });
     this.touch();
   }
@@ -733,6 +910,11 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     this.#ports.wakeStorage();
   }
 }
+
+/** Places of a question, of what forgets it and of an answer among what a message sends, behind all of its sends. */
+const askIndex = 2 ** 28;
+const forgetIndex = 2 ** 29;
+const answerIndex = 2 ** 30;
 
 const inflightKeyScratch = new Uint8Array(inflightKeyBytes);
 

@@ -122,7 +122,7 @@ export class StateAccess {
 
   #load(cell: StateCell): void {
     const { instance, column } = cell;
-    const bytes = this.#rows.committed(stateKey(instance.keyGroup, column.code, instance.id));
+    const bytes = this.#rows.committed(stateKey(instance.keyGroup, column.code, instance.storedId));
     if (bytes === undefined) return;
     const { value, mutable } = freezePlain(decodeStateValue(this.#codec, bytes), `state ${column.name}`);
     cell.value = value;
