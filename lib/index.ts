@@ -8,7 +8,7 @@ export { start } from "./app/start.js";
 export { type ErrorCode, HoldfastError, isHoldfastError } from "./base/errors.js";
 export { Address, type AnyAddress } from "./model/address.js";
 export type { AppDefinition, AppOptions } from "./model/app.js";
-export type { ContextAskOptions, Context } from "./model/context.js";
+export type { Context, ContextAskOptions } from "./model/context.js";
 export type { EgressBinding, EgressDefinition, EgressRecord, EgressSink, SinkWatermark } from "./model/egress.js";
 export type { FunctionDefinition, FunctionOptions, TypeToken } from "./model/function.js";
 export type { IngressDefinition, IngressItem, Reject, Router, RouteTo, SplitReader } from "./model/ingress.js";

@@ -11,8 +11,8 @@
 import type { ByteWriter } from "../base/bytes.js";
 import { invariant } from "../base/invariant.js";
 import { idLengthMax, typeNameBytesMax } from "../base/limits.js";
-import { damaged, FieldReader, putF64, putText, putU32 } from "./fields.js";
 import { decodeExtras, type Extras, encodeExtras } from "./extras.js";
+import { damaged, FieldReader, putF64, putText, putU32 } from "./fields.js";
 import type { PayloadCodec } from "./payload-codec.js";
 
 const hasCaller = 1;

@@ -2,7 +2,7 @@
 import { HoldfastError } from "../base/errors.js";
 import { idLengthMax } from "../base/limits.js";
 import { Address, checkId } from "./address.js";
-import { FunctionDefinition } from "./function.js";
+import type { FunctionDefinition } from "./function.js";
 import { checkTypeName } from "./function-type.js";
 import type { StateSpecs } from "./state.js";
 

@@ -38,7 +38,11 @@ export class Asks implements Part {
   }
 
   /** Begins to wait for a reply to the question that this number will name. */
-  wait(asker: string, target: string, timeoutMs: number): { readonly number: number; readonly reply: Promise<unknown> } {
+  wait(
+    asker: string,
+    target: string,
+    timeoutMs: number,
+  ): { readonly number: number; readonly reply: Promise<unknown> } {
     const number = ++this.#asked;
     const deadline = this.#port.clock.now() + timeoutMs;
     const reply = new Promise<unknown>((resolve, reject) => {

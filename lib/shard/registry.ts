@@ -7,8 +7,8 @@
 import { HoldfastError } from "../base/errors.js";
 import type { Peer } from "../codec/message-codec.js";
 import { freezePlain } from "../codec/plain-data.js";
-import type { AppDefinition } from "../model/app.js";
 import { checkId } from "../model/address.js";
+import type { AppDefinition } from "../model/app.js";
 import { FunctionDefinition } from "../model/function.js";
 import { namespaceOf } from "../model/function-type.js";
 import { rejectsName } from "../model/ingress.js";

@@ -85,7 +85,9 @@ export class Requests implements Part {
     const { type } = target.entry;
     const hashes = hashesOf(type, id, key);
     const ends = this.#port.clock.wall() + (extras?.retentionMs ?? requestRetentionMs);
-    const others = this.#applied(keyGroup, hashes).filter((applied) => applied.key !== key || applied.id !== id || applied.type !== type);
+    const others = this.#applied(keyGroup, hashes).filter(
+      (applied) => applied.key !== key || applied.id !== id || applied.type !== type,
+    );
     this.#write(keyGroup, hashes, [...others, { type, id, key, reply, ends }]);
     this.#port.rows.put(bucketOf(keyGroup), endsKey(keyGroup, ends, hashes), noBytes, this.#port.epoch);
     this.#ends = Math.min(this.#ends, ends);

@@ -699,7 +699,9 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     const chain = [...(message.extras?.question?.chain ?? []), asker.toString()];
     if (chain.includes(target)) throw askCycle(target, chain); // K3 of asks.ts
     const key = `ask ${context.messageId} ${index} ${asker}`;
-    context.stage({ apply: () => this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true }) });
+    context.stage({
+      apply: () => this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true }),
+    });
     const { number, reply } = this.#asks.wait(asker.toString(), target, timeoutMs);
     const { generation } = this.config;
     const question = { type: asker.entry.type, id: asker.id, generation, number, chain };
@@ -732,7 +734,8 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     else {
       const applied = this.#requests.find(message);
       if (applied === undefined) return false;
-      if (message.ask !== undefined && applied.reply !== undefined) this.output.reply(message.ask, false, applied.reply);
+      if (message.ask !== undefined && applied.reply !== undefined)
+        this.output.reply(message.ask, false, applied.reply);
       this.#answer(message, applied.reply);
     }
     this.#finish(message);

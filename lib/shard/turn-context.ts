@@ -146,7 +146,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
 
   reply(message: unknown): void {
     const { caller, ask } = this.message;
-    if (ask !== undefined || this.message.extras?.question !== undefined) {
+    if (ask !== undefined || this.message.extras?.key !== undefined) {
       this.replies.push(this.#port.encode(message, "reply"));
       return;
     }

@@ -32,6 +32,8 @@ export interface GenerationPort {
   readonly random: Random;
   readonly clock: Clock;
   openReader(shard: number): BaseReader;
+  /** Promises may have been settled: microtasks have to be drained. */
+  asynchronous(): void;
   handOver(delta: Delta): void;
   wakeStorage(): void;
   /** A gateway ring has room again. */
@@ -301,6 +303,7 @@ export class Generation {
         },
         wakeSelf: () => {
           seat.rung = true;
+          this.#port.asynchronous();
         },
         report: (event) => this.#port.report(event),
       },

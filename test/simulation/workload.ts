@@ -76,6 +76,9 @@ export class Workload {
   readonly available = new Map<string, number>();
   readonly egressCodes: readonly number[];
   readonly functions: { name: string; code: number; states: { name: string; code: number }[] }[];
+  /** Those and the types that namespaces make. */
+  readonly storedTypes: Workload["functions"];
+  readonly namespaces: readonly string[];
   readonly tokenColumns: ReadonlySet<number>;
   readonly #params: Params;
   readonly #port: WorkloadPort;
@@ -113,7 +116,9 @@ export class Workload {
       [...types.map((type) => this.#function(type)), ...own],
       params.splits > 0 ? [this.#ingress()] : [],
       egresses,
+      features.flatMap(({ namespaces = [] }) => namespaces),
     );
+    this.namespaces = this.app.namespaces.map(({ namespace }) => namespace);
     this.egressCodes = [...(params.egress ? [outCode] : []), ...(params.splits > 0 ? [rejectsCode] : [])];
     const entryOf = (name: string, states: readonly string[]) => ({
       name,
@@ -124,6 +129,8 @@ export class Workload {
       ...types.map((name) => entryOf(name, stateNames)),
       ...own.map(({ type, options }) => entryOf(type, Object.keys(options.state ?? {}))),
     ];
+    const dynamic = features.flatMap(({ dynamicTypes = [] }) => dynamicTypes);
+    this.storedTypes = [...this.functions, ...dynamic.map(({ type, states }) => entryOf(type, states))];
     this.tokenColumns = new Set(types.map((type) => columnCode(type, "tokens")));
   }
 
