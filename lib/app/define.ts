@@ -34,7 +34,7 @@ export function defineFunction<M, S extends StateSpecs = Record<never, never>, R
   options: FunctionOptions<M, S, R>,
 ): FunctionDefinition<M, S, R>;
 export function defineFunction<
-  M extends object,
+  M extends { readonly [tag in T]: string },
   S extends StateSpecs = Record<never, never>,
   R = never,
   T extends string = "type",
@@ -45,17 +45,9 @@ export function defineFunction<
   R = never,
   T extends string = "type",
 >(type: string, options: HandlerOptions<P, S, R, T>): FunctionDefinition<MessageOf<P, T>, S, R>;
-export function defineFunction(type: string, given: AnyOptions): AnyFunctionDefinition {
+// biome-ignore lint/suspicious/noExplicitAny: the overloads say what the options are
+export function defineFunction(type: string, given: any): AnyFunctionDefinition {
   checkTypeName(type, "function");
-  return defined(type, given);
-}
-
-/** Options of any kind. */
-// biome-ignore lint/suspicious/noExplicitAny: the overloads of defineFunction say what they are
-type AnyOptions = any;
-
-/** Checks the options of a function type. */
-function defined(type: string, given: AnyOptions): AnyFunctionDefinition {
   const byTag = typeof given?.receive === "object" && given.receive !== null;
   const options: FunctionOptions<unknown, StateSpecs, unknown> = byTag ? withHandlers(type, given) : given;
   if (typeof options?.receive !== "function") {
@@ -77,21 +69,23 @@ function defined(type: string, given: AnyOptions): AnyFunctionDefinition {
  * restart. All of them take the same messages.
  *
  * @param pattern `namespace/*`
- * @param provide gives what `defineFunction` takes, from the part of the type name after the slash; what it throws is
- *   thrown by the send
- * @throws `HF_BAD_NAME`
+ * @param provide makes the function type with `defineFunction`, from its full name and the part of it after the slash;
+ *   what it throws is thrown by the send
+ * @throws `HF_BAD_NAME`, `HF_BAD_APP`
  * @example
- * const tenants = defineNamespace("tenant/*", (name) => ({
- *   state: { count: value(0) },
- *   receive(ctx, message: { add: number }) {
- *     ctx.state.count.update((n) => n + message.add);
- *   },
- * }));
+ * const tenants = defineNamespace("tenant/*", (type) =>
+ *   defineFunction(type, {
+ *     state: { count: value(0) },
+ *     receive(ctx, message: { add: number }) {
+ *       ctx.state.count.update((n) => n + message.add);
+ *     },
+ *   }),
+ * );
  * await app.send(tenants.at("acme", "orders"), { add: 1 });
  */
-export function defineNamespace<M, S extends StateSpecs = Record<never, never>, R = never>(
+export function defineNamespace<M, S extends StateSpecs, R>(
   pattern: `${string}/*`,
-  provide: (name: string) => FunctionOptions<M, S, R>,
+  provide: (type: string, name: string) => FunctionDefinition<M, S, R>,
 ): NamespaceDefinition<M, R> {
   checkTypeName(pattern, "namespace");
   if (!pattern.endsWith("/*")) {
@@ -101,7 +95,9 @@ export function defineNamespace<M, S extends StateSpecs = Record<never, never>, 
   const namespace = namespaceOf(pattern);
   return new NamespaceDefinition<M, R>(namespace, (type) => {
     checkTypeName(type, "function");
-    return defined(type, provide(type.slice(namespace.length + 1)));
+    const definition = provide(type, type.slice(namespace.length + 1));
+    if (definition?.type === type) return definition as never;
+    throw new HoldfastError("HF_BAD_APP", `the provider of ${pattern} gave another function than ${type}`);
   });
 }
 

@@ -25,7 +25,12 @@ export interface HandlerOptions<P, S extends StateSpecs, R, T extends string = "
 }
 
 /** Handlers for a message type that is declared: each of its tags must have one. */
-export interface MatchOptions<M, S extends StateSpecs, R, T extends string = "type"> {
+export interface MatchOptions<
+  M extends { readonly [tag in T]: string },
+  S extends StateSpecs,
+  R,
+  T extends string = "type",
+> {
   /** State kept beside the function, one set per address. */
   readonly state?: S;
   /** The type of `ctx.reply`, declared (`reply: type<R>()`). */
@@ -36,14 +41,12 @@ export interface MatchOptions<M, S extends StateSpecs, R, T extends string = "ty
   readonly tag?: T;
   /** One handler per tag. */
   readonly receive: {
-    readonly [K in TagOf<M, T>]: (
+    readonly [K in M[T]]: (
       ctx: Context<S, R, M>,
       message: Extract<M, { readonly [tag in T]: K }>,
     ) => void | PromiseLike<void>;
   };
 }
-
-type TagOf<M, T extends string> = M extends { readonly [tag in T]: infer K } ? K & string : never;
 
 /** The handlers of a function that dispatches by tag. */
 export class Handlers {
