@@ -1,4 +1,5 @@
 /** The features that the killed application uses. */
 import type { ChaosFeature } from "./feature.js";
+import { requestsFeature } from "./requests-feature.js";
 
-export const features: readonly ChaosFeature[] = [];
+export const features: readonly ChaosFeature[] = [requestsFeature];

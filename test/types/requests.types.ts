@@ -1,6 +1,14 @@
 /** What the compiler must accept and refuse of handlers by tag, namespaces and asks between functions. */
 import * as z from "zod";
-import { type Address, type Application, defineApp, defineFunction, defineNamespace, type, value } from "../../lib/index.js";
+import {
+  type Address,
+  type Application,
+  defineApp,
+  defineFunction,
+  defineNamespace,
+  type,
+  value,
+} from "../../lib/index.js";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function expectType<_Holds extends true>(): void {}
