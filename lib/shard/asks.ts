@@ -97,6 +97,12 @@ export class Asks implements Part {
     this.#port.wakeSelf();
   }
 
+  /** The turn that asked is over. */
+  abandon(number: number): void {
+    const error = "the turn that asked has ended: await ctx.ask before receive returns";
+    this.#take(number)?.reject(new HoldfastError("HF_TURN_ENDED", error));
+  }
+
   #take(number: number): Waiting | undefined {
     const waiting = this.#waiting.get(number);
     if (waiting === undefined) return undefined;

@@ -699,10 +699,14 @@ export class Shard implements TurnPort, FeedPort, PartPort {
     const chain = [...(message.extras?.question?.chain ?? []), asker.toString()];
     if (chain.includes(target)) throw askCycle(target, chain); // K3 of asks.ts
     const key = `ask ${context.messageId} ${index} ${asker}`;
-    context.stage({
-      apply: () => this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true }),
-    });
     const { number, reply } = this.#asks.wait(asker.toString(), target, timeoutMs);
+    context.stage({
+      apply: () => {
+        this.#asks.abandon(number);
+        this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true });
+      },
+      discard: () => this.#asks.abandon(number),
+    });
     const { generation } = this.config;
     const question = { type: asker.entry.type, id: asker.id, generation, number, chain };
     this.#dispatchWhole(entry, id, payload, message, askIndex + index, { key, question });

@@ -391,9 +391,10 @@ export class Recovery {
     if (shard !== owner) deals[owner].tombstones.push(key); // V4
   }
 
-  /** True for a function type that a namespace makes. */
+  /** True for a function type that a namespace makes, or made: its definition has taken over. */
   providesType(type: string): boolean {
-    return this.#config.namespaces?.includes(namespaceOf(type)) ?? false;
+    const { namespaces = [], functions } = this.#config;
+    return namespaces.includes(namespaceOf(type)) || functions.some(({ name }) => name === type);
   }
 
   #dealMeta(deals: readonly ShardDeal[], owner: number, key: Uint8Array, value: Uint8Array, session: number): void {

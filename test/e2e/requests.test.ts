@@ -120,7 +120,7 @@ appTests("keys and made function types survive a restart", async ({ start }) => 
   for (const id of ["a", "b", "c"]) {
     assert.equal(await app.ask(account.at(id), { type: "deposit", amount: 1 }, options), 1);
     await app.ask(counters.at("acme", id), { add: 1 });
-    void app.send(counters.at("acme", id), { add: 0, then: ["zoo", "acme"] });
+    void app.send(counters.at("acme", id), { add: 0, further: ["zoo", "acme"] });
   }
   await app.stop();
   app = await start("requests", { shards: 2 });

@@ -80,7 +80,7 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
       ctx.state.hops.update((all: Hop[]) => [...all, message]);
       const next = { ...message, left: message.left - 1 };
       if (message.left > 0) {
-        if (ctx.caller !== undefined && ctx.caller.type.startsWith("dyn/") && random.below(2) === 0) ctx.reply(next);
+        if (ctx.caller?.type.startsWith("dyn/") && random.below(2) === 0) ctx.reply(next);
         else ctx.send(dynamicAddress(), next);
       }
     }

@@ -79,11 +79,11 @@ export const counters = defineNamespace("tenant/*", (type_, name) => {
   return defineFunction(type_, {
     state: { count: value(name.length) },
     reply: type<{ readonly count: number; readonly name: string; readonly caller: string | undefined }>(),
-    async receive(ctx, message: { add: number; then?: readonly string[] }): Promise<void> {
+    async receive(ctx, message: { add: number; further?: readonly string[] }): Promise<void> {
       const count = ctx.state.count.update((n) => n + message.add);
-      const [next, ...then] = message.then ?? [];
-      if (next !== undefined) ctx.send(counters.at(next, ctx.self.id), { add: message.add, then });
-      else if (message.then === undefined) ctx.reply({ count, name, caller: ctx.caller?.toString() });
+      const [next, ...further] = message.further ?? [];
+      if (next !== undefined) ctx.send(counters.at(next, ctx.self.id), { add: message.add, further });
+      else if (message.further === undefined) ctx.reply({ count, name, caller: ctx.caller?.toString() });
     },
   });
 });
