@@ -1,10 +1,10 @@
 /** The door of holdfast: stateful functions for Node. */
 
 export { Application, type ApplicationEvents, type Status } from "./app/application.js";
-export { defineApp, defineEgress, defineFunction, type } from "./app/define.js";
+export { defineApp, defineEgress, defineFunction, defineNamespace, type } from "./app/define.js";
 export { list, type StateOptions, table, value } from "./app/define-state.js";
 export { defineTask } from "./app/define-task.js";
-export type { AskOptions } from "./app/gateway.js";
+export type { AskOptions, RequestOptions } from "./app/gateway.js";
 export type { CheckpointOptions, StartOptions } from "./app/options.js";
 export type { Quarantine, QuarantinedAddress, QuarantineLimit } from "./app/quarantine.js";
 export { start } from "./app/start.js";
@@ -12,11 +12,13 @@ export type { PendingTimer, ScheduleBook, ScheduleStatus, TimerList } from "./ap
 export { type ErrorCode, HoldfastError, isHoldfastError } from "./base/errors.js";
 export { Address, type AnyAddress } from "./model/address.js";
 export type { AppDefinition, AppOptions } from "./model/app.js";
-export type { Context, DelayOptions } from "./model/context.js";
+export type { Context, ContextAskOptions, DelayOptions } from "./model/context.js";
 export type { EgressBinding, EgressDefinition, EgressRecord, EgressSink, SinkWatermark } from "./model/egress.js";
 export type { DeadLetter, FailureEnd, FailurePolicy, RetryPolicy } from "./model/failure.js";
 export type { FunctionDefinition, FunctionOptions, TypeToken } from "./model/function.js";
 export type { IngressDefinition, IngressItem, Reject, Router, RouteTo, SplitReader } from "./model/ingress.js";
+export type { HandlerOptions, MatchOptions, MessageOf } from "./model/match.js";
+export type { NamespaceDefinition } from "./model/namespace.js";
 export {
   isOperationResult,
   type OffloadOptions,

@@ -11,6 +11,7 @@ import { egressPressure } from "../channel/control-words.js";
 import type { Address, AnyAddress } from "../model/address.js";
 import type { AppDefinition } from "../model/app.js";
 import type { EgressDefinition, EgressRecord } from "../model/egress.js";
+import { hashName32 } from "../partition/hash.js";
 import type { ShardCounts } from "../shard/ports.js";
 import { egressCode, Registry } from "../shard/registry.js";
 import type { CommitNotice } from "../snapshot/coordinator.js";
@@ -18,7 +19,7 @@ import type { RecoveryReport } from "../supervisor/storage-thread.js";
 import { type EgressWatermark, Supervisor } from "../supervisor/supervisor.js";
 import type { LogState } from "../supervisor/thread-protocol.js";
 import { EgressDelivery } from "./egress-delivery.js";
-import { type AskOptions, Gateway } from "./gateway.js";
+import { type AskOptions, Gateway, type RequestOptions } from "./gateway.js";
 import type { ResolvedOptions } from "./options.js";
 import { checked, Quarantine } from "./quarantine.js";
 import type { Subscribers } from "./subscribers.js";
@@ -128,6 +129,11 @@ export class Application {
       code,
       states: columns.map((column) => ({ name: column.name, code: column.code })),
     }));
+    const namespaces = app.namespaces.map(({ namespace }) => namespace);
+    for (const namespace of namespaces) {
+      const name = `${namespace}/*`; // tells whose data it is; the types themselves are in messages and keys
+      functions.push({ name, code: hashName32(name), states: [] });
+    }
     this.#supervisor = new Supervisor(
       {
         moduleUrl: options.moduleUrl,
@@ -135,6 +141,7 @@ export class Application {
           dataDir: options.dataDir,
           application: app.name ?? "",
           functions,
+          namespaces,
           egressCodes: [...app.egresses.keys()].map(egressCode),
           shards: options.shards,
           keyGroups: options.keyGroups,
@@ -182,10 +189,10 @@ export class Application {
    * Sends a message; resolves when it is durable. Waits while too much is on its way: await it, and memory stays flat.
    *
    * @throws `HF_BAD_VALUE`, `HF_SCHEMA`, `HF_UNKNOWN_FUNCTION`, `HF_TOO_LARGE`, `HF_OVERLOAD`, `HF_DISK_FULL`,
-   *   `HF_STOPPED`
+   *   `HF_STOPPED`, `HF_UNKNOWN_MESSAGE`, `HF_BAD_OPTIONS`
    */
-  send<M>(to: Address<M, unknown>, message: NoInfer<M>): Promise<void> {
-    return this.#gateway.send(to as AnyAddress, message);
+  send<M>(to: Address<M, unknown>, message: NoInfer<M>, options: RequestOptions = {}): Promise<void> {
+    return this.#gateway.send(to as AnyAddress, message, options);
   }
 
   /**

@@ -10,8 +10,10 @@ import {
   type FunctionOptions,
   type TypeToken,
 } from "../model/function.js";
-import { checkIngressName, checkStateName, checkTypeName } from "../model/function-type.js";
+import { checkIngressName, checkStateName, checkTypeName, namespaceOf } from "../model/function-type.js";
 import { rejectsName } from "../model/ingress.js";
+import { type HandlerOptions, type MatchOptions, type MessageOf, withHandlers } from "../model/match.js";
+import { type AnyNamespaceDefinition, NamespaceDefinition } from "../model/namespace.js";
 import { checkSchema, type Schema } from "../model/schema.js";
 import type { StateSpecs } from "../model/state.js";
 import { checkStateSpec } from "./define-state.js";
@@ -32,8 +34,24 @@ import { checkStateSpec } from "./define-state.js";
 export function defineFunction<M, S extends StateSpecs = Record<never, never>, R = never>(
   type: string,
   options: FunctionOptions<M, S, R>,
-): FunctionDefinition<M, S, R> {
+): FunctionDefinition<M, S, R>;
+export function defineFunction<
+  M extends { readonly [tag in T]: string },
+  S extends StateSpecs = Record<never, never>,
+  R = never,
+  T extends string = "type",
+>(type: string, options: MatchOptions<M, S, R, T>): FunctionDefinition<M, S, R>;
+export function defineFunction<
+  P extends object,
+  S extends StateSpecs = Record<never, never>,
+  R = never,
+  T extends string = "type",
+>(type: string, options: HandlerOptions<P, S, R, T>): FunctionDefinition<MessageOf<P, T>, S, R>;
+// biome-ignore lint/suspicious/noExplicitAny: the overloads say what the options are
+export function defineFunction(type: string, given: any): AnyFunctionDefinition {
   checkTypeName(type, "function");
+  const byTag = typeof given?.receive === "object" && given.receive !== null;
+  const options: FunctionOptions<unknown, StateSpecs, unknown> = byTag ? withHandlers(type, given) : given;
   if (typeof options?.receive !== "function") {
     throw new HoldfastError("HF_BAD_APP", `function ${type} has no receive(ctx, message)`);
   }
@@ -50,6 +68,44 @@ export function defineFunction<M, S extends StateSpecs = Record<never, never>, R
 function checkPendingOperations(type: string, limit: number | undefined): void {
   if (limit === undefined || (Number.isInteger(limit) && limit >= 1 && limit <= 100_000)) return;
   throw new HoldfastError("HF_BAD_APP", `pendingOperations of ${type} is a whole number from 1 to 100,000`);
+}
+
+/**
+ * Declares all function types of a namespace that `functions` does not define. `provide` is called once per type and
+ * thread, with the first message to it, and must give the same for the same name, always: it is called again after a
+ * restart. All of them take the same messages.
+ *
+ * @param pattern `namespace/*`
+ * @param provide makes the function type with `defineFunction`, from its full name and the part of it after the slash;
+ *   what it throws is thrown by the send
+ * @throws `HF_BAD_NAME`, `HF_BAD_APP`
+ * @example
+ * const tenants = defineNamespace("tenant/*", (type) =>
+ *   defineFunction(type, {
+ *     state: { count: value(0) },
+ *     receive(ctx, message: { add: number }) {
+ *       ctx.state.count.update((n) => n + message.add);
+ *     },
+ *   }),
+ * );
+ * await app.send(tenants.at("acme", "orders"), { add: 1 });
+ */
+export function defineNamespace<M, S extends StateSpecs, R>(
+  pattern: `${string}/*`,
+  provide: (type: string, name: string) => FunctionDefinition<M, S, R>,
+): NamespaceDefinition<M, R> {
+  checkTypeName(pattern, "namespace");
+  if (!pattern.endsWith("/*")) {
+    throw new HoldfastError("HF_BAD_NAME", `namespace ${JSON.stringify(pattern)}: it must be "namespace/*"`);
+  }
+  if (typeof provide !== "function") throw new HoldfastError("HF_BAD_APP", `namespace ${pattern} has no provider`);
+  const namespace = namespaceOf(pattern);
+  return new NamespaceDefinition<M, R>(namespace, (type) => {
+    checkTypeName(type, "function");
+    const definition = provide(type, type.slice(namespace.length + 1));
+    if (definition?.type === type) return definition as never;
+    throw new HoldfastError("HF_BAD_APP", `the provider of ${pattern} gave another function than ${type}`);
+  });
 }
 
 /**
@@ -72,9 +128,14 @@ export function defineEgress<T>(name: string, options: { readonly schema?: Schem
  */
 export function defineApp(options: AppOptions): AppDefinition {
   const functions = options?.functions;
-  if (!Array.isArray(functions) || functions.length === 0) {
+  const namespaces = options?.namespaces ?? [];
+  if (!Array.isArray(functions) || functions.length + namespaces.length === 0) {
     throw new HoldfastError("HF_BAD_APP", "defineApp needs functions: [ … ] with at least one function");
   }
+  unique(namespaces, "namespace", (definition: AnyNamespaceDefinition) => {
+    if (typeof definition?.provide !== "function") throw notMadeBy("namespaces", "defineNamespace");
+    return definition.namespace;
+  });
   unique(functions, "function", (definition: AnyFunctionDefinition) => {
     if (typeof definition?.at !== "function") throw notMadeBy("functions", "defineFunction");
     return definition.type;
@@ -110,7 +171,7 @@ export function defineApp(options: AppOptions): AppDefinition {
     }
     copyPlain(message, `message of schedule ${name}`);
   }
-  return new AppDefinition(options.name, [...functions], [...ingresses], egresses, [...schedules]);
+  return new AppDefinition(options.name, [...functions], [...ingresses], egresses, [...schedules], [...namespaces]);
 }
 
 /** Carries a type to a declaration: `reply: type<{ total: number }>()`. */

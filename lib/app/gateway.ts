@@ -8,22 +8,39 @@
  */
 import { ByteWriter } from "../base/bytes.js";
 import { fromWire, HoldfastError, type WireError } from "../base/errors.js";
-import { askTimeoutMs, messageBytesEstimate } from "../base/limits.js";
+import {
+  askTimeoutMs,
+  idempotencyKeyLengthMax,
+  messageBytesEstimate,
+  requestRetentionMaxMs,
+  requestRetentionMs,
+} from "../base/limits.js";
 import { Queue } from "../base/queue.js";
 import type { Outbound } from "../channel/outbound.js";
+import type { Extras } from "../codec/extras.js";
 import { writeMessageHead } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
 import { copyPlain } from "../codec/plain-data.js";
-import { type AnyAddress, checkId } from "../model/address.js";
+import type { AnyAddress } from "../model/address.js";
 import { childHi, childLo } from "../model/message-id.js";
-import { validate } from "../model/schema.js";
 import { hashId } from "../partition/hash.js";
 import { shardOfKeyGroup } from "../partition/key-groups.js";
 import type { FunctionEntry, Registry } from "../shard/registry.js";
 import { GatewaySession } from "./gateway-session.js";
 
-/** What an `ask` may say. */
-export interface AskOptions {
+/** What a `send` may say. */
+export interface RequestOptions {
+  /**
+   * Names the message for its address: another call with the same key within the retention, by any process, is not
+   * applied again. At most 512 UTF-16 code units.
+   */
+  readonly idempotencyKey?: string;
+  /** Milliseconds, from the turn that applied the message on, for which its key is remembered. Default 24 hours. */
+  readonly retentionMs?: number;
+}
+
+/** What an `ask` may say. With an idempotency key, a repeated ask gets the reply of the first. */
+export interface AskOptions extends RequestOptions {
   /** Milliseconds until the call rejects with `HF_ASK_TIMEOUT`. Default 30,000. The message stays accepted. */
   readonly timeoutMs?: number;
   /** Gives the call up; the message, once accepted, is applied all the same. */
@@ -81,8 +98,8 @@ export class Gateway {
   }
 
   /** Sends a message; resolves when it is durable. */
-  send(to: AnyAddress, message: unknown): Promise<void> {
-    return this.#accept(to, message, 0);
+  send(to: AnyAddress, message: unknown, options: RequestOptions = {}): Promise<void> {
+    return this.#accept(to, message, 0, options);
   }
 
   /** Sends a message and waits for the committed reply. */
@@ -115,7 +132,7 @@ export class Gateway {
         },
         reject: fail,
       });
-      this.#accept(to, message, number).catch(fail);
+      this.#accept(to, message, number, options).catch(fail);
     });
   }
 
@@ -177,14 +194,14 @@ export class Gateway {
     this.#refusal = error;
   }
 
-  #accept(to: AnyAddress, message: unknown, askNumber: number): Promise<void> {
+  #accept(to: AnyAddress, message: unknown, askNumber: number, options: RequestOptions): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const refusal = this.#closed ?? this.#refusal;
       if (refusal !== undefined) throw refusal;
-      const { entry, id } = this.#target(to);
-      const { schema } = { schema: entry.definition.options.message };
-      const checked =
-        schema === undefined ? message : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${id}`);
+      const entry = this.#target(to);
+      const { id } = to;
+      const checked = entry.accept(id, message);
+      const extras = extrasOf(options);
       const payload = this.#codec.encode(copyPlain(checked, "message")).slice();
       this.#rejecters.add(reject);
       const enter = (): void => {
@@ -192,7 +209,7 @@ export class Gateway {
           this.#rejecters.delete(reject);
           resolve();
         };
-        this.#enter(entry, id, payload, askNumber, accepted);
+        this.#enter(entry, id, payload, askNumber, extras, accepted);
       };
       this.#queue(messageBytesEstimate + payload.length, enter, (error) => {
         this.#rejecters.delete(reject);
@@ -201,16 +218,15 @@ export class Gateway {
     });
   }
 
-  #target(to: AnyAddress): { entry: FunctionEntry; id: string } {
-    const entry = this.#registry.byName.get(to?.type);
+  #target(to: AnyAddress): FunctionEntry {
+    const entry = this.#registry.named(to?.type);
     if (entry === undefined) {
       throw new HoldfastError(
         "HF_UNKNOWN_FUNCTION",
         `the application defines no function "${String(to?.type)}": add it to defineApp({ functions })`,
       );
     }
-    checkId(entry.type, to.id);
-    return { entry, id: to.id };
+    return entry;
   }
 
   /** Y1, Y2 */
@@ -248,7 +264,14 @@ export class Gateway {
     return shardOfKeyGroup(hashId(id) % this.#keyGroups, this.#keyGroups, this.#shards);
   }
 
-  #enter(entry: FunctionEntry, id: string, payload: Uint8Array, askNumber: number, accepted: () => void): void {
+  #enter(
+    entry: FunctionEntry,
+    id: string,
+    payload: Uint8Array,
+    askNumber: number,
+    extras: Extras | undefined,
+    accepted: () => void,
+  ): void {
     const shard = this.shardOf(id);
     const sequence = this.#session.nextSequence(shard);
     const lo = childLo(hashId(`gateway ${this.#sessionNumber} ${shard}`), sequence);
@@ -256,7 +279,8 @@ export class Gateway {
     writer.reset();
     const hi = childHi(this.#sessionNumber, lo, sequence);
     const ask = askNumber === 0 ? undefined : { session: this.#sessionNumber, number: askNumber };
-    writeMessageHead(writer, entry.code, id, hi, lo, undefined, ask, sequence);
+    const type = entry.dynamic ? entry.type : undefined;
+    writeMessageHead(writer, entry.code, id, hi, lo, undefined, ask, sequence, type, extras);
     writer.bytes(payload);
     this.#session.add(shard, writer.take(), accepted);
     this.#scheduleFlush();
@@ -282,6 +306,25 @@ export class Gateway {
       if (moved) this.#ports.ring(shard);
     }
   }
+}
+
+/** @throws `HF_BAD_OPTIONS` */
+function extrasOf({ idempotencyKey: key, retentionMs = requestRetentionMs }: RequestOptions): Extras | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key !== "string" || key === "" || key.length > idempotencyKeyLengthMax) {
+    const shown = typeof key === "string" ? `one of ${key.length}` : typeof key;
+    throw new HoldfastError(
+      "HF_BAD_OPTIONS",
+      `idempotencyKey must be a string of 1 to ${idempotencyKeyLengthMax} code units, not ${shown}: hash a longer one`,
+    );
+  }
+  if (typeof retentionMs !== "number" || !(retentionMs > 0 && retentionMs <= requestRetentionMaxMs)) {
+    throw new HoldfastError(
+      "HF_BAD_OPTIONS",
+      `retentionMs must be a positive number of at most ${requestRetentionMaxMs}, not ${String(retentionMs)}`,
+    );
+  }
+  return { key: `user ${key}`, retentionMs };
 }
 
 function timedOut(to: AnyAddress, timeoutMs: number): HoldfastError {

@@ -17,6 +17,7 @@ export type ErrorCode =
   | "HF_BAD_OPTIONS" // start options or command-line arguments are wrong
   | "HF_UNKNOWN_FUNCTION" // a message is for a function type that the application does not define
   | "HF_UNKNOWN_EGRESS" // a record is for an egress that the application does not define
+  | "HF_UNKNOWN_MESSAGE" // a function that dispatches by tag has no handler for a message
   | "HF_NO_CALLER" // ctx.reply in a turn whose message nobody waits for
   | "HF_TURN_ENDED" // a ctx was used after its turn
   | "HF_TURN_TIMEOUT" // an async turn took longer than its limit
@@ -24,6 +25,8 @@ export type ErrorCode =
   | "HF_FUNCTION_FAILED" // a function threw, retries included; its failure policy says what became of the message
   | "HF_CANCELLED" // app.cancel gave the turn up
   | "HF_ASK_TIMEOUT" // no reply arrived in time; the message itself stays accepted
+  | "HF_ASK_CYCLE" // a ctx.ask to an address that waits for the asking one
+  | "HF_NO_REPLY" // the turn that a ctx.ask waited for ended without ctx.reply
   | "HF_ASK_ABORTED" // the caller's AbortSignal fired
   | "HF_OVERLOAD" // a queue is over its cap
   | "HF_STOPPED" // the application is stopping or stopped

@@ -142,6 +142,11 @@ export const operationMetadataBytesMax = 64 * KiB;
 export const operationsPerStepMax = 128;
 /** Bytes in one shard that wait for addresses with too many pending operations, and do not count for admission. */
 export const fullAddressBytesMax = 256 * MiB;
+/** How long an idempotency key is remembered when its call does not say. */
+export const requestRetentionMs = 24 * 60 * 60 * 1000;
+export const requestRetentionMaxMs = 365 * 24 * 60 * 60 * 1000;
+/** An idempotency key, in UTF-16 code units. */
+export const idempotencyKeyLengthMax = 512;
 
 /** Restarts of the workers within `restartWindowMs` before the application gives up. */
 export const restartsMax = 5;

@@ -2,6 +2,7 @@
 import type { EgressBinding, EgressDefinition } from "./egress.js";
 import type { AnyFunctionDefinition } from "./function.js";
 import type { IngressDefinition } from "./ingress.js";
+import type { AnyNamespaceDefinition } from "./namespace.js";
 import type { ScheduleDefinition } from "./schedule.js";
 
 /** What `defineApp` takes. */
@@ -9,6 +10,8 @@ export interface AppOptions {
   /** A name that is written into the data directory: another application with the same functions is then told apart. */
   readonly name?: string;
   readonly functions: readonly AnyFunctionDefinition[];
+  /** Providers of function types, made by `defineNamespace`. A function of `functions` wins over the provider. */
+  readonly namespaces?: readonly AnyNamespaceDefinition[];
   readonly ingresses?: readonly IngressDefinition[];
   /** Sinks, and egresses that only have in-process subscribers (`app.egress`). */
   readonly egresses?: readonly (EgressBinding | EgressDefinition<never>)[];
@@ -29,6 +32,7 @@ export class AppDefinition {
   readonly name: string | undefined;
   readonly functions: readonly AnyFunctionDefinition[];
   readonly ingresses: readonly IngressDefinition[];
+  readonly namespaces: readonly AnyNamespaceDefinition[];
   /** Every egress of the application by name, with its binding if it has one. */
   readonly egresses: ReadonlyMap<
     string,
@@ -44,7 +48,9 @@ export class AppDefinition {
     ingresses: readonly IngressDefinition[],
     egresses: AppDefinition["egresses"],
     schedules: readonly ScheduleDefinition[] = [],
+    namespaces: readonly AnyNamespaceDefinition[] = [],
   ) {
+    this.namespaces = namespaces;
     this.name = name;
     this.functions = functions;
     this.ingresses = ingresses;

@@ -14,6 +14,12 @@ export interface DelayOptions {
   readonly token?: string;
 }
 
+/** What `ctx.ask` may say. */
+export interface ContextAskOptions {
+  /** Milliseconds until the promise rejects with `HF_ASK_TIMEOUT`. Default 30,000. The message stays accepted. */
+  readonly timeoutMs?: number;
+}
+
 /**
  * What a function can do in one turn. All of it applies together when the turn ends, or not at all when it throws.
  * Every method throws `HF_TURN_ENDED` once the turn is over.
@@ -73,7 +79,16 @@ export interface Context<S extends StateSpecs = StateSpecs, R = unknown, M = nev
    */
   emit<T>(egress: EgressDefinition<T>, record: NoInfer<T>): void;
   /**
-   * Answers the message: resolves the caller's `app.ask`, or sends to the calling function.
+   * Sends a message and resolves with what its turn says to `ctx.reply`. For async turns: the address stays locked while
+   * it waits. The message leaves at once and is applied even if this turn fails later; a turn that runs again gets the
+   * reply of the first time, as long as it asks the same in the same order.
+   *
+   * @throws (as a rejection) `HF_ASK_TIMEOUT`, `HF_ASK_CYCLE` when the other address waits for this one, `HF_NO_REPLY`,
+   *   `HF_FUNCTION_FAILED` when the other turn failed for good, `HF_BAD_OPTIONS`, and what `send` throws
+   */
+  ask<T, Reply>(to: Address<T, Reply>, message: NoInfer<T>, options?: ContextAskOptions): Promise<Reply>;
+  /**
+   * Answers the message: resolves the caller's `app.ask` or `ctx.ask`, or sends to the calling function.
    *
    * @throws `HF_NO_CALLER` when the message has neither; `HF_BAD_VALUE`
    */

@@ -19,6 +19,11 @@ export function checkTypeName(name: unknown, what: string): asserts name is stri
   if (Buffer.byteLength(name) > typeNameBytesMax) throw badName(what, name, `it is over ${typeNameBytesMax} bytes`);
 }
 
+/** The part of a type name before the slash. */
+export function namespaceOf(type: string): string {
+  return type.slice(0, type.indexOf("/"));
+}
+
 /**
  * Checks the name of a state: a JavaScript identifier, as it becomes a property of `ctx.state`.
  *

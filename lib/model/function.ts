@@ -2,6 +2,7 @@
 import { Address, checkId } from "./address.js";
 import type { Context } from "./context.js";
 import type { FailurePolicy } from "./failure.js";
+import type { Handlers } from "./match.js";
 import type { Schema } from "./schema.js";
 import type { StateSpecs } from "./state.js";
 
@@ -32,6 +33,8 @@ export interface FunctionOptions<M, S extends StateSpecs, R> {
    * addresses go on.
    */
   receive(ctx: Context<S, R, M>, message: M): void | PromiseLike<void>;
+  /** @internal */
+  readonly handlers?: Handlers;
 }
 
 /** A function type. Made by `defineFunction`. */

@@ -70,6 +70,8 @@ export interface FailureRooms {
   readonly state: StateAccess;
   /** The message has had its effect. */
   finish(message: Message): void;
+  /** Tells whoever waits for a reply that none will come; the error is wire data. */
+  answer(message: Message, error: unknown): void;
   /** Gives up the async turn of an instance, if one is pending, and ends it. */
   cancel(instance: Instance, reason: HoldfastError): boolean;
 }
@@ -202,11 +204,9 @@ export class Failures implements Part {
     this.#port.touch();
   }
 
-  /** Whoever asked learns that no reply comes. */
+  /** Whoever asked, outside or in a turn, learns that no reply comes. */
   answer(message: Message, failure: HoldfastError): void {
-    if (message.ask === undefined) return;
-    const error = JSON.parse(JSON.stringify(cutOff(toWire(failure))));
-    this.#port.output.reply(message.ask, true, this.#port.encode(error, "failure"));
+    this.#rooms.answer(message, JSON.parse(JSON.stringify(cutOff(toWire(failure)))));
   }
 
   // --- recovery -----------------------------------------------------------------------------------------------------

@@ -7,9 +7,8 @@
  */
 import { HoldfastError } from "../base/errors.js";
 import { copyPlain, estimateBytes } from "../codec/plain-data.js";
-import { type Address, checkId } from "../model/address.js";
+import type { Address } from "../model/address.js";
 import type { IngressDefinition, IngressItem, Reject, SplitReader } from "../model/ingress.js";
-import { validate } from "../model/schema.js";
 import type { FunctionEntry, Registry } from "./registry.js";
 
 /** Code units of a rejected record that are kept. */
@@ -95,12 +94,7 @@ export class IngressFeed {
     if (entry === undefined) {
       throw new HoldfastError("HF_UNKNOWN_FUNCTION", `the application defines no function "${String(address?.type)}"`);
     }
-    checkId(entry.type, address.id); // an address may be made by hand
-    const schema = entry.definition.options.message;
-    const checked =
-      schema === undefined
-        ? message
-        : validate(schema, message, `message for ${entry.type}`, `${entry.type}@${address.id}`);
+    const checked = entry.accept(address.id, message);
     const payload = copyPlain(checked, "message");
     this.#routed.push({ entry, id: address.id, payload, weight: estimateBytes() });
   };

@@ -10,6 +10,7 @@
  * I4. A cell's values are immutable; `captured` is the value as of the end of the epoch before `dirtyEpoch`.
  */
 import { invariant } from "../base/invariant.js";
+import type { Extras } from "../codec/extras.js";
 import type { Ask, Peer } from "../codec/message-codec.js";
 import type { Column, FunctionEntry } from "./registry.js";
 import type { Waiting } from "./waiting.js";
@@ -75,6 +76,16 @@ export class Instance extends StateCell {
     return this.entry.code;
   }
 
+  /** The name of its function type, when a namespace made it. */
+  get dynamicType(): string | undefined {
+    return this.entry.dynamic ? this.entry.type : undefined;
+  }
+
+  /** The id in keys of its state: with the name of a type that a namespace made, as the codes of such types may collide. */
+  get storedId(): string {
+    return this.entry.dynamic ? `${this.entry.type}\0${this.id}` : this.id;
+  }
+
   /** The cells in memory. */
   *cells(): Generator<StateCell> {
     if (this.loaded) yield this;
@@ -129,6 +140,8 @@ export class Message {
   held = false;
   done = false;
   attempts = 0;
+  /** What few messages carry: a key, a question. */
+  readonly extras: Extras | undefined;
 
   constructor(
     entry: FunctionEntry,
@@ -144,6 +157,7 @@ export class Message {
     ask: Ask | undefined,
     weight: number,
     rowed: boolean,
+    extras: Extras | undefined = undefined,
   ) {
     this.entry = entry;
     this.id = id;
@@ -158,6 +172,7 @@ export class Message {
     this.ask = ask;
     this.weight = weight;
     this.rowed = rowed;
+    this.extras = extras;
   }
 
   /** The instance of a message that has left the queue. */

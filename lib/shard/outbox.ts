@@ -11,6 +11,7 @@ import type { ByteWriter } from "../base/bytes.js";
 import { invariant } from "../base/invariant.js";
 import { Queue } from "../base/queue.js";
 import type { Outbound } from "../channel/outbound.js";
+import type { Extras } from "../codec/extras.js";
 import { FrameWriter } from "../codec/frame-codec.js";
 import { type Peer, writeMessageHead } from "../codec/message-codec.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
@@ -77,8 +78,39 @@ export class Outbox {
     writer.reset();
     writeMessageHead(writer, code, id, idHi, idLo, caller, undefined, 0);
     this.#codec.write(payload, writer);
-    const body = writer.take();
-    this.#entries.push({ body, keyGroup, sequence, rowed: false }); // O1
+    this.#keep(keyGroup, sequence);
+  }
+
+  /** Accepts a message that no frame can say: always in stored form. */
+  sendWhole(
+    code: number,
+    id: string,
+    idHi: number,
+    idLo: number,
+    caller: Peer | undefined,
+    payload: unknown,
+    epoch: number,
+    keyGroup: number,
+    targetType: string | undefined,
+    extras: Extras | undefined,
+  ): void {
+    const sequence = ++this.#accepted;
+    const writer = this.#writer;
+    writer.reset();
+    writeMessageHead(writer, code, id, idHi, idLo, caller, undefined, 0, targetType, extras);
+    this.#codec.write(payload, writer);
+    const short = writer.length <= this.#channel.frameBytesMax;
+    if (this.#entries.length > 0 || !short || !this.#channel.offer(writer.memory, writer.length, epoch)) {
+      this.#keep(keyGroup, sequence);
+      return;
+    }
+    invariant(this.#channel.sent === sequence, "ring order is send order");
+  }
+
+  /** O1 */
+  #keep(keyGroup: number, sequence: number): void {
+    const body = this.#writer.take();
+    this.#entries.push({ body, keyGroup, sequence, rowed: false });
     this.bytes += body.length;
   }
 

@@ -5,10 +5,15 @@
  * application with the same code are refused.
  */
 import { HoldfastError } from "../base/errors.js";
+import type { Peer } from "../codec/message-codec.js";
 import { freezePlain } from "../codec/plain-data.js";
+import { checkId } from "../model/address.js";
 import type { AppDefinition } from "../model/app.js";
-import type { FunctionDefinition } from "../model/function.js";
+import { FunctionDefinition } from "../model/function.js";
+import { namespaceOf } from "../model/function-type.js";
 import { rejectsName } from "../model/ingress.js";
+import { type AnyNamespaceDefinition, checkDynamicId } from "../model/namespace.js";
+import { validate } from "../model/schema.js";
 import type { StateSpec, StateSpecs, ValueSpec } from "../model/state.js";
 import { hashName32 } from "../partition/hash.js";
 import { InstanceTable } from "./instance-table.js";
@@ -55,8 +60,11 @@ export class FunctionEntry {
   readonly instances = new InstanceTable();
   /** The context of its next turn, unless the last one went async and kept it. */
   context: TurnContext | undefined = undefined;
+  /** A namespace made it: messages say its name, and keys of its state too. */
+  readonly dynamic: boolean;
 
-  constructor(definition: FunctionDefinition<unknown, StateSpecs, unknown>) {
+  constructor(definition: FunctionDefinition<unknown, StateSpecs, unknown>, dynamic = false) {
+    this.dynamic = dynamic;
     this.type = definition.type;
     this.code = hashName32(definition.type);
     this.definition = definition;
@@ -75,6 +83,28 @@ export class FunctionEntry {
     });
     const rows = declared.filter(([, spec]) => !isCell(spec));
     this.rowColumns = rows.map(([name, spec]) => rowColumn(definition.type, name, spec, false));
+    const codes = new Map<number, string>();
+    for (const { code, name } of this.columns) claim(codes, code, `${definition.type} ${name}`);
+  }
+
+  /**
+   * Checks a message from outside, which the compiler has not seen; returns what its schema makes of it.
+   *
+   * @throws `HF_SCHEMA`, `HF_UNKNOWN_MESSAGE`, `HF_BAD_ID`
+   */
+  accept(id: string, message: unknown): unknown {
+    const { message: schema, handlers } = this.definition.options;
+    this.checkId(id);
+    const checked =
+      schema === undefined ? message : validate(schema, message, `message for ${this.type}`, `${this.type}@${id}`);
+    handlers?.handlerOf(checked);
+    return checked;
+  }
+
+  /** An address may be made by hand. @throws `HF_BAD_ID` */
+  checkId(id: unknown): void {
+    if (this.dynamic) checkDynamicId(this.type, id);
+    else checkId(this.type, id);
   }
 }
 
@@ -110,9 +140,11 @@ export class Registry {
   /** The entries found last: most messages are for the type of the one before. */
   #lastNamed: FunctionEntry | undefined = undefined;
   #lastCoded: FunctionEntry | undefined = undefined;
+  readonly #namespaces: ReadonlyMap<string, AnyNamespaceDefinition>;
 
   /** @throws `HF_BAD_APP` when two names have the same code. */
   constructor(app: AppDefinition) {
+    this.#namespaces = new Map(app.namespaces.map((definition) => [definition.namespace, definition]));
     for (const definition of app.functions) {
       const entry = new FunctionEntry(definition);
       claim(new Map([...this.byCode].map(([code, known]) => [code, known.type])), entry.code, entry.type);
@@ -157,8 +189,40 @@ export class Registry {
   /** The entry of a function type. */
   named(type: string): FunctionEntry | undefined {
     if (this.#lastNamed?.type === type) return this.#lastNamed;
-    this.#lastNamed = this.byName.get(type);
+    this.#lastNamed = this.byName.get(type) ?? this.#provided(type);
     return this.#lastNamed;
+  }
+
+  /**
+   * The entry of a function type that a namespace made when a message was sent to it. If it cannot be made any more, the
+   * messages to it fail, each with the reason.
+   */
+  restored(type: string): FunctionEntry | undefined {
+    try {
+      return this.named(type);
+    } catch (error) {
+      const receive = (): never => {
+        throw error;
+      };
+      return this.#add(new FunctionEntry(new FunctionDefinition(type, { receive }), true));
+    }
+  }
+
+  /** The entry of an end of a message. */
+  peer(peer: Peer | undefined): FunctionEntry | undefined {
+    if (peer === undefined) return undefined;
+    return peer.dynamicType === undefined ? this.coded(peer.code) : this.restored(peer.dynamicType);
+  }
+
+  #provided(type: unknown): FunctionEntry | undefined {
+    if (this.#namespaces.size === 0 || typeof type !== "string") return undefined;
+    const definition = this.#namespaces.get(namespaceOf(type))?.provide(type);
+    return definition === undefined ? undefined : this.#add(new FunctionEntry(definition as never, true));
+  }
+
+  #add(entry: FunctionEntry): FunctionEntry {
+    this.byName.set(entry.type, entry);
+    return entry;
   }
 
   /** The entry with a code. */

@@ -15,7 +15,7 @@
 
 import { ByteWriter } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
-import { type ErrorCode, HoldfastError, isHoldfastError } from "../base/errors.js";
+import { type ErrorCode, HoldfastError, isHoldfastError, toWire } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import {
   fullAddressBytesMax,
@@ -27,15 +27,17 @@ import {
 import type { Random } from "../base/random.js";
 import { isLater, stopTurns } from "../channel/control-words.js";
 import type { Inbound } from "../channel/inbound.js";
+import type { Extras } from "../codec/extras.js";
 import { FrameReader, isCompact } from "../codec/frame-codec.js";
 import { type Ask, MessageReader, type Peer } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
-import { copyPlain } from "../codec/plain-data.js";
+import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import { type Reject, rejectsName } from "../model/ingress.js";
 import { childHi, childLo } from "../model/message-id.js";
 import { hashId } from "../partition/hash.js";
 import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-key.js";
+import { Asks, askCycle } from "./asks.js";
 import { AsyncTurns, type PendingTurn } from "./async-turns.js";
 import { EngineTime } from "./engine-time.js";
 import { EntryRows } from "./entry-rows.js";
@@ -57,6 +59,7 @@ import type {
   TaskInput,
 } from "./ports.js";
 import { type Column, type FunctionEntry, Registry } from "./registry.js";
+import { Requests } from "./requests.js";
 import { Rows } from "./rows.js";
 import { Schedules } from "./schedules.js";
 import { StateAccess } from "./state-access.js";
@@ -88,6 +91,8 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   /** The rooms beside turns. */
   readonly #parts: Part[] = [];
   readonly timers: Timers;
+  readonly #requests: Requests;
+  readonly #asks: Asks;
   readonly #feeds: IngressFeed[] = [];
   /** Per other shard: its next frame is ahead of the open capture (H2). */
   readonly #heldBack: boolean[];
@@ -135,6 +140,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       mailbox: this.#mailbox,
       state: this.#state,
       finish: (message) => this.#finish(message),
+      answer: (message, error) => this.#answerWith(message, error),
       cancel: (instance, reason) => this.#cancel(instance, reason),
     });
     this.#parts.push(this.#failures);
@@ -145,6 +151,9 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     ports.capture.attach(this.#frames);
     this.operations = new Operations(this);
     this.#parts.push(this.operations);
+    this.#requests = new Requests(this);
+    this.#asks = new Asks(this);
+    this.#parts.push(this.#requests, this.#asks);
     this.#restore(restored);
     const keyGroups = this.#shardOf.flatMap((shard, group) => (shard === this.index ? [group] : []));
     const time = new EngineTime(this);
@@ -465,13 +474,30 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       undefined,
       length,
       rowed,
+      undefined,
+      undefined,
     );
   }
 
   #enqueue(reader: MessageReader, origin: Origin, sequence: number, length: number, rowed: boolean): void {
-    const { targetCode, targetId, idHi, idLo, caller, ask } = reader;
+    const { targetCode, targetId, idHi, idLo, caller, ask, targetType, extras } = reader;
     const hash = hashId(targetId) | 0;
-    this.#admit(targetCode, targetId, hash, reader.payload(), origin, sequence, idHi, idLo, caller, ask, length, rowed);
+    this.#admit(
+      targetCode,
+      targetId,
+      hash,
+      reader.payload(),
+      origin,
+      sequence,
+      idHi,
+      idLo,
+      caller,
+      ask,
+      length,
+      rowed,
+      targetType,
+      extras,
+    );
   }
 
   /** Puts a message that came from outside the shard into the mailbox. */
@@ -488,15 +514,31 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     ask: Ask | undefined,
     length: number,
     rowed: boolean,
+    type: string | undefined,
+    extras: Extras | undefined,
   ): void {
-    const entry = this.registry.coded(code);
+    const entry = type === undefined ? this.registry.coded(code) : this.registry.restored(type);
     invariant(entry !== undefined, "a message is for a known function type");
     const keyGroup = (hash >>> 0) % this.config.keyGroups;
     invariant(this.#shardOf[keyGroup] === this.index, "a message arrives at the shard of its key group");
     const weight = messageBytesEstimate + length;
-    this.#accept(
-      new Message(entry, id, hash, keyGroup, payload, origin, sequence, idHi, idLo, caller, ask, weight, rowed),
+    const message = new Message(
+      entry,
+      id,
+      hash,
+      keyGroup,
+      payload,
+      origin,
+      sequence,
+      idHi,
+      idLo,
+      caller,
+      ask,
+      weight,
+      rowed,
+      extras,
     );
+    if (extras === undefined || !this.#settledAtDoor(message, extras)) this.#accept(message);
   }
 
   #accept(message: Message): void {
@@ -633,6 +675,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
 
   #runTurn(message: Message): void {
     const { entry } = message;
+    if (message.extras !== undefined && this.#settledBefore(message, message.extras)) return;
     entry.context ??= new TurnContext(this, entry);
     const { context } = entry;
     context.begin(message);
@@ -664,6 +707,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       for (const { egressCode, bytes } of context.records) this.output.record(egressCode, bytes);
     if (message.ask !== undefined) for (const bytes of context.replies) this.output.reply(message.ask, false, bytes);
     context.applyStaged();
+    if (message.extras !== undefined) this.#concludeRequest(message, context.replies[0]);
     context.end();
     this.#finish(message);
   }
@@ -703,7 +747,152 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     }
     const outbox = this.#outboxes[shard];
     invariant(outbox !== undefined, "another shard has an outbox");
+    if (entry.dynamic || caller?.dynamicType !== undefined) {
+      const type = entry.dynamic ? entry.type : undefined;
+      outbox.sendWhole(entry.code, id, hi, lo, caller, payload, this.#epoch, keyGroup, type, undefined);
+      return;
+    }
     outbox.send(entry.code, id, hash, hi, lo, caller, payload, this.#epoch, keyGroup);
+  }
+
+  // --- requests -----------------------------------------------------------------------------------------------------
+
+  ask(
+    context: TurnContext,
+    entry: FunctionEntry,
+    id: string,
+    payload: unknown,
+    index: number,
+    timeoutMs: number,
+  ): Promise<unknown> {
+    const { message, target: asker } = context;
+    const target = `${entry.type}@${id}`;
+    const chain = [...(message.extras?.question?.chain ?? []), asker.toString()];
+    if (chain.includes(target)) throw askCycle(target, chain); // K3 of asks.ts
+    const key = `ask ${context.messageId} ${index} ${asker}`;
+    const { number, reply } = this.#asks.wait(asker.toString(), target, timeoutMs);
+    context.stage({
+      apply: () => {
+        this.#asks.abandon(number);
+        this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true });
+      },
+      discard: () => this.#asks.abandon(number),
+    });
+    const { generation } = this.config;
+    const question = { type: asker.entry.type, id: asker.id, generation, number, chain };
+    this.#dispatchWhole(entry, id, payload, message, askIndex + index, { key, question });
+    this.touch();
+    this.wakeSelf();
+    return reply;
+  }
+
+  /** An answer goes to the promise that waits for it, past the mailbox: its address is locked. A cycle is refused. */
+  #settledAtDoor(message: Message, extras: Extras): boolean {
+    const { answer, question } = extras;
+    if (answer !== undefined) this.#asks.settle(answer, message.payload);
+    else if (question !== undefined) {
+      const target = `${message.entry.type}@${message.id}`;
+      if (!this.#asks.closesCycle(target, question)) return false;
+      this.#answerFailure(message, askCycle(target, question.chain));
+    } else return false;
+    if (message.rowed) {
+      this.#deleteRow(message.keyGroup, message.origin, message.sequence);
+      this.touch();
+    }
+    return true;
+  }
+
+  /** A message whose key was applied before gets the reply of that time; true when there is nothing to run. */
+  #settledBefore(message: Message, extras: Extras): boolean {
+    if (extras.key === undefined) return false;
+    if (extras.forget === true) this.#requests.forget(message);
+    else {
+      const applied = this.#requests.find(message);
+      if (applied === undefined) return false;
+      if (message.ask !== undefined && applied.reply !== undefined)
+        this.output.reply(message.ask, false, applied.reply);
+      this.#answer(message, applied.reply);
+    }
+    this.#finish(message);
+    return true;
+  }
+
+  #concludeRequest(message: Message, reply: Uint8Array | undefined): void {
+    this.#requests.remember(message, reply);
+    this.#answer(message, reply);
+  }
+
+  #answer(message: Message, reply: Uint8Array | undefined): void {
+    if (message.extras?.question === undefined) return;
+    if (reply !== undefined) this.#reply(message, false, this.codec.decode(reply));
+    else {
+      const { target } = message;
+      const error = new HoldfastError("HF_NO_REPLY", `${target} took the message and did not call ctx.reply`, {
+        address: target.toString(),
+      });
+      this.#answerFailure(message, error);
+    }
+  }
+
+  /** Tells whoever waits for a reply, from outside or in a turn, that none will come. */
+  #answerFailure(message: Message, failure: HoldfastError): void {
+    this.#answerWith(message, toPlain(failure));
+  }
+
+  #answerWith(message: Message, error: unknown): void {
+    if (message.ask !== undefined) this.output.reply(message.ask, true, this.encode(error, "failure"));
+    if (message.extras?.question !== undefined) this.#reply(message, true, error);
+  }
+
+  #reply(message: Message, failed: boolean, payload: unknown): void {
+    const question = message.extras?.question;
+    const entry = question === undefined ? undefined : this.registry.restored(question.type);
+    if (question === undefined || entry === undefined) return;
+    const { generation, number } = question;
+    this.#dispatchWhole(entry, question.id, payload, message, answerIndex, { answer: { generation, number, failed } });
+  }
+
+  /** Sends a message with extras. Its id comes from that of another message. */
+  #dispatchWhole(
+    entry: FunctionEntry,
+    id: string,
+    payload: unknown,
+    { idHi, idLo, instance }: Message,
+    index: number,
+    extras: Extras,
+  ): void {
+    const hash = hashId(id) | 0;
+    const keyGroup = (hash >>> 0) % this.config.keyGroups;
+    const shard = this.#shardOf[keyGroup];
+    const lo = childLo(idLo, index);
+    const hi = childHi(idHi, lo, index);
+    const outbox = this.#outboxes[shard];
+    if (outbox !== undefined) {
+      const type = entry.dynamic ? entry.type : undefined;
+      outbox.sendWhole(entry.code, id, hi, lo, instance, payload, this.#epoch, keyGroup, type, extras);
+      return;
+    }
+    const sized = extras.question !== undefined && (typeof payload === "object" || typeof payload === "string");
+    const weight = messageBytesEstimate + (sized ? estimateBytes() : 0);
+    const origin = this.#origins[shard];
+    const sequence = ++this.#localSequence;
+    const message = new Message(
+      entry,
+      id,
+      hash,
+      keyGroup,
+      payload,
+      origin,
+      sequence,
+      hi,
+      lo,
+      instance,
+      undefined,
+      weight,
+      false,
+      extras,
+    );
+    if (!this.#settledAtDoor(message, extras)) this.#mailbox.accept(message);
   }
 
   // --- async turns and failures -------------------------------------------------------------------------------------
@@ -791,6 +980,11 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   }
 }
 
+/** Places of a question, of what forgets it and of an answer among what a message sends, behind all of its sends. */
+const askIndex = 2 ** 28;
+const forgetIndex = 2 ** 29;
+const answerIndex = 2 ** 30;
+
 const inflightKeyScratch = new Uint8Array(inflightKeyBytes);
 
 /** Failures that a turn only met: they are the engine's, and end the shard. */
@@ -806,4 +1000,9 @@ function overload(bytes: number): HoldfastError {
     "HF_OVERLOAD",
     `${bytes} bytes of messages are in flight in one shard: functions send more than they consume, without end. Nothing is lost; stop the amplification and start again`,
   );
+}
+
+/** A wire error as plain data. */
+function toPlain(error: HoldfastError): unknown {
+  return JSON.parse(JSON.stringify(toWire(error)));
 }

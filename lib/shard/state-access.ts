@@ -129,7 +129,7 @@ export class StateAccess {
 
   #load(cell: StateCell): void {
     const { instance, column } = cell;
-    const bytes = this.#rows.committed(stateKey(instance.keyGroup, column.code, instance.id));
+    const bytes = this.#rows.committed(stateKey(instance.keyGroup, column.code, instance.storedId));
     if (bytes === undefined) return;
     const expiry = expiryOf(bytes);
     if (expiry !== NEVER && expiry <= this.#wall()) return; // its declaration had a time to live when it was written

@@ -9,10 +9,10 @@
  * T3. The index of a send is its position in the turn, whatever happens to other sends: message ids are reproducible.
  */
 import { HoldfastError } from "../base/errors.js";
-import { payloadBytesMax } from "../base/limits.js";
+import { askTimeoutMs, payloadBytesMax } from "../base/limits.js";
 import { copyPlain, estimateBytes, freezePlain } from "../codec/plain-data.js";
-import { Address, type AnyAddress, checkId } from "../model/address.js";
-import type { Context, DelayOptions } from "../model/context.js";
+import { Address, type AnyAddress } from "../model/address.js";
+import type { Context, ContextAskOptions, DelayOptions } from "../model/context.js";
 import type { EgressDefinition } from "../model/egress.js";
 import { formatMessageId } from "../model/message-id.js";
 import type { OffloadOptions, OperationOptions, OperationScope } from "../model/operation.js";
@@ -41,6 +41,15 @@ export interface TurnPort {
   destroy(instance: Instance): void;
   /** Checks and encodes a value that leaves the application; the bytes belong to the caller. */
   encode(value: unknown, what: string): Uint8Array;
+  /** Sends a question now; `index` is its number in the turn. */
+  ask(
+    context: TurnContext,
+    entry: FunctionEntry,
+    id: string,
+    payload: unknown,
+    index: number,
+    timeoutMs: number,
+  ): Promise<unknown>;
 }
 
 /** A send of a turn that has not ended. */
@@ -94,6 +103,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   #message: Message | undefined;
   #abort: AbortController | undefined = undefined;
   #instance: Instance | undefined;
+  #asked = 0;
 
   constructor(port: TurnPort, entry: FunctionEntry) {
     this.#port = port;
@@ -113,7 +123,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
 
   get caller(): AnyAddress | undefined {
     const { caller } = this.message;
-    const entry = caller === undefined ? undefined : this.#port.registry.coded(caller.code);
+    const entry = this.#port.registry.peer(caller);
     return caller === undefined || entry === undefined ? undefined : new Address(entry.type, caller.id);
   }
 
@@ -148,6 +158,23 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     return this.#timersOfTurn.cancel(token);
   }
 
+  ask<T, Reply>(to: Address<T, Reply>, message: NoInfer<T>, options: ContextAskOptions = {}): Promise<Reply> {
+    const reply = this.#ask(to as AnyAddress, message, options);
+    reply.catch(() => {}); // a function may not look at it
+    return reply as Promise<Reply>;
+  }
+
+  async #ask(to: AnyAddress, message: unknown, options: ContextAskOptions): Promise<unknown> {
+    if (!this.active) throw turnEnded(); // T2
+    const { timeoutMs = askTimeoutMs } = options;
+    if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
+      throw new HoldfastError("HF_BAD_OPTIONS", `timeoutMs must be a positive number, not ${String(timeoutMs)}`);
+    }
+    const entry = this.#entryOf(to);
+    const payload = copyPlain(message, "message");
+    return this.#port.ask(this, entry, to.id, payload, this.#asked++, timeoutMs);
+  }
+
   emit<T>(egress: EgressDefinition<T>, record: NoInfer<T>): void {
     const self = this.instance;
     const code = this.#port.registry.egressCodes.get(egress?.name);
@@ -167,11 +194,11 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
 
   reply(message: unknown): void {
     const { caller, ask } = this.message;
-    if (ask !== undefined) {
+    if (ask !== undefined || this.message.extras?.key !== undefined) {
       this.replies.push(this.#port.encode(message, "reply"));
       return;
     }
-    const entry = caller === undefined ? undefined : this.#port.registry.coded(caller.code);
+    const entry = this.#port.registry.peer(caller);
     if (caller === undefined || entry === undefined) {
       throw new HoldfastError(
         "HF_NO_CALLER",
@@ -202,6 +229,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
   begin(message: Message): void {
     this.#message = message;
     this.#instance = message.target;
+    this.#asked = 0;
     this.active = true;
   }
 
@@ -286,7 +314,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
         { address: this.instance.toString() },
       );
     }
-    checkId(entry.type, to.id); // an address may be made by hand
+    entry.checkId(to.id); // an address may be made by hand
     return entry;
   }
 

@@ -212,8 +212,9 @@ export class Capture implements CapturePort {
     const { instance, column } = cell;
     const value = cell.dirtyEpoch === this.#captured.epoch - 1 ? cell.value : cell.captured;
     const key = this.#rows.beginKey();
-    const at = key.reserve(stateKeyBytesMax(instance.id));
-    key.truncate(writeStateKey(key.memory, at, instance.keyGroup, column.code, instance.id));
+    const id = instance.storedId;
+    const at = key.reserve(stateKeyBytesMax(id));
+    key.truncate(writeStateKey(key.memory, at, instance.keyGroup, column.code, id));
     const writer = this.#rows.endKey();
     if (value === ABSENT) this.#rows.endDelete();
     else {
@@ -225,7 +226,8 @@ export class Capture implements CapturePort {
   readonly #putMessage = (message: Message): void => {
     const { entry, id, keyGroup, origin, idHi, idLo, caller, ask } = message;
     const writer = this.#beginInflight(keyGroup, origin.generation, origin.sender, message.sequence);
-    writeMessageHead(writer, entry.code, id, idHi, idLo, caller, ask, 0);
+    const type = entry.dynamic ? entry.type : undefined;
+    writeMessageHead(writer, entry.code, id, idHi, idLo, caller, ask, 0, type, message.extras);
     this.#codec.write(message.payload, writer);
     this.#rows.endValue();
   };

@@ -23,6 +23,7 @@ import { LogWriter } from "../log/log-writer.js";
 import { type Manifest, type ManifestFunction, readManifest, writeManifest } from "../log/manifest.js";
 import { recordType } from "../log/record.js";
 import { listSegments } from "../log/segment-name.js";
+import { namespaceOf } from "../model/function-type.js";
 import { hashName } from "../partition/hash.js";
 import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { splitKey } from "../shard/ingress-feed.js";
@@ -49,6 +50,8 @@ export interface RecoveryConfig {
   /** Name of the application; "" when it has none. */
   readonly application: string;
   readonly functions: readonly ManifestFunction[];
+  /** Namespaces with a provider, without the slash: their function types are known by name, not from `functions`. */
+  readonly namespaces?: readonly string[];
   readonly egressCodes: readonly number[];
   readonly shards: number;
   /** Key groups of a new data directory; an existing one keeps its own. */
@@ -378,13 +381,20 @@ export class Recovery {
     known: ReadonlySet<number>,
   ): void {
     this.#reader.read(body, 0, body.length);
-    if (!known.has(this.#reader.targetCode)) {
+    const { targetCode, targetType } = this.#reader;
+    if (!(targetType === undefined ? known.has(targetCode) : this.providesType(targetType))) {
       deals[owner].orphans++; // it waits where it is, until the function type is back
       return;
     }
     const shard = shardOfKeyGroup(keyGroupOf(key), keyGroups, deals.length);
     deals[shard].messages.push({ ...decodeInflightKey(key), body, rowed: shard === owner });
     if (shard !== owner) deals[owner].tombstones.push(key); // V4
+  }
+
+  /** True for a function type that a namespace makes, or made: its definition has taken over. */
+  providesType(type: string): boolean {
+    const { namespaces = [], functions } = this.#config;
+    return namespaces.includes(namespaceOf(type)) || functions.some(({ name }) => name === type);
   }
 
   #dealMeta(deals: readonly ShardDeal[], owner: number, key: Uint8Array, value: Uint8Array, session: number): void {

@@ -4,10 +4,12 @@
  */
 import type { AnyAddress, Application } from "../../lib/index.js";
 import type { AnyFunctionDefinition } from "../../lib/model/function.js";
+import type { AnyNamespaceDefinition } from "../../lib/model/namespace.js";
 
 export interface ChaosFeature {
   readonly name: string;
   readonly functions: readonly AnyFunctionDefinition[];
+  readonly namespaces?: readonly AnyNamespaceDefinition[];
   /** Called in the turn that credits transfer `id`; may run again for a turn that was rolled back. */
   poke(send: (to: AnyAddress, message: unknown) => void, id: number): void;
   /**

@@ -66,6 +66,7 @@ export const account = defineFunction("chaos/account", {
 export default defineApp({
   name: "chaos",
   functions: [account, ...features.flatMap((feature) => feature.functions)],
+  namespaces: features.flatMap(({ namespaces = [] }) => namespaces),
   ingresses: [
     ndjsonIngress<Transfer>("transfers", {
       path: join(folder, files.input),

@@ -5,10 +5,19 @@
  * Rules look at committed rows only: what a turn saw may be rolled back.
  */
 import type { Random } from "../../lib/base/random.js";
+import type { Extras } from "../../lib/codec/extras.js";
 import type { Address } from "../../lib/model/address.js";
 import type { EgressDefinition } from "../../lib/model/egress.js";
 import type { AnyFunctionDefinition } from "../../lib/model/function.js";
+import type { AnyNamespaceDefinition } from "../../lib/model/namespace.js";
 import type { ScheduleDefinition } from "../../lib/model/schedule.js";
+
+/** A send through the gateway. */
+export interface SimSendOptions {
+  readonly extras?: Extras;
+  /** The message is an ask: called with what main hears of its reply. */
+  answered?(reply: unknown, failed: boolean): void;
+}
 
 /** What a feature may use of its world. */
 export interface FeatureWorld {
@@ -25,6 +34,8 @@ export interface FeatureWorld {
   asynchronous(): void;
   /** A rule does not hold, seen inside a turn, where an exception would be the function's. */
   broken(what: string): void;
+  /** Sends a message through the gateway; false when there is none to send through. */
+  send(to: Address<never, unknown>, message: unknown, options?: SimSendOptions): boolean;
   /** Runs a command in the shard of an id, or in all that run now; undefined for a shard that does not. */
   command(name: string, args: readonly unknown[], id?: string): unknown[];
 }
@@ -45,6 +56,9 @@ export interface CommittedView {
 export interface SimFeature {
   readonly name: string;
   readonly functions: readonly AnyFunctionDefinition[];
+  /** Namespaces with a provider, and the types that the feature will have it make, with their states. */
+  readonly namespaces?: readonly AnyNamespaceDefinition[];
+  readonly dynamicTypes?: readonly { readonly type: string; readonly states: readonly string[] }[];
   readonly egresses?: readonly EgressDefinition<never>[];
   readonly schedules?: readonly ScheduleDefinition[];
   /** Called in some turns of the base workload, and therefore as often as they run again: sends something to the feature. */

@@ -2,12 +2,14 @@
 import { makeFailures } from "./failures-feature.js";
 import type { MakeFeature } from "./feature.js";
 import { operationsFeature } from "./operations-feature.js";
+import { requestsFeature } from "./requests-feature.js";
 import { makeStateFeature } from "./state-feature.js";
 import { timersFeature } from "./timers-feature.js";
 
 export const features: { readonly [name: string]: MakeFeature } = {
   failures: makeFailures,
   operations: operationsFeature,
+  requests: requestsFeature,
   state: makeStateFeature,
   timers: timersFeature,
 };

@@ -32,6 +32,8 @@ export interface GenerationPort {
   readonly random: Random;
   readonly clock: Clock;
   openReader(shard: number): BaseReader;
+  /** Promises may have been settled: microtasks have to be drained. */
+  asynchronous(): void;
   handOver(delta: Delta): void;
   wakeStorage(): void;
   /** A gateway ring has room again. */
@@ -315,6 +317,7 @@ export class Generation {
         },
         wakeSelf: () => {
           seat.rung = true;
+          this.#port.asynchronous();
         },
         offload: (module, name, input, signal) => this.#port.offload(module, name, input, signal),
         report: (event) => this.#port.report(event),

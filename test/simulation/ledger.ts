@@ -317,7 +317,7 @@ export class Ledger {
 
   get #columns(): ReadonlyMap<number, readonly [string, string]> {
     this.#columnNames ??= new Map(
-      this.#workload.functions.flatMap(({ name, states }) =>
+      this.#workload.storedTypes.flatMap(({ name, states }) =>
         states.map((state) => [columnCode(name, state.name), [name, state.name] as const] as const),
       ),
     );

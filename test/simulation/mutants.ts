@@ -5,11 +5,13 @@
 import { GatewaySession } from "../../lib/app/gateway-session.js";
 import { Outbound } from "../../lib/channel/outbound.js";
 import { LogWriter } from "../../lib/log/log-writer.js";
+import { Asks } from "../../lib/shard/asks.js";
 import { EntryRows } from "../../lib/shard/entry-rows.js";
 import { Failures } from "../../lib/shard/failures.js";
 import { Mailbox } from "../../lib/shard/mailbox.js";
 import { Operations } from "../../lib/shard/operations.js";
 import { Outbox, type OutboxEntry } from "../../lib/shard/outbox.js";
+import { Requests } from "../../lib/shard/requests.js";
 import { Shard } from "../../lib/shard/shard.js";
 import { StateAccess } from "../../lib/shard/state-access.js";
 import { TableRowHandle } from "../../lib/shard/table-handle.js";
@@ -302,6 +304,31 @@ const plants = {
   /** A dead letter is sent, and its message stays. */
   deadtwice(surgery: Surgery): void {
     surgery.replace(Failures, "removeDead", () => () => {});
+  },
+  /** A key is remembered until the shard ends. */
+  idemtwice(surgery: Surgery): void {
+    const known = new WeakMap<Requests, Set<string>>();
+    surgery.replace(Requests, "remember", (remember) => {
+      return function (this: Requests, message, reply) {
+        known.set(this, (known.get(this) ?? new Set()).add(`${message.target} ${message.extras?.key}`));
+        remember.call(this, message, reply);
+      };
+    });
+    surgery.replace(Requests, "find", (find) => {
+      return function (this: Requests, message) {
+        const own = known.get(this)?.has(`${message.target} ${message.extras?.key}`) === true;
+        return own ? find.call(this, message) : undefined;
+      };
+    });
+  },
+  /** Functions that ask each other wait for ever. */
+  cyclehang(surgery: Surgery): void {
+    surgery.replace(Asks, "expire", () => () => {});
+    surgery.replace(Asks, "closesCycle", () => () => false);
+  },
+  /** Recovery takes messages to the types of a namespace for those of types that are gone. */
+  dynlost(surgery: Surgery): void {
+    surgery.replace(Recovery, "providesType", () => () => false);
   },
 } as const;
 

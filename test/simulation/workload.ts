@@ -78,6 +78,9 @@ export class Workload {
   /** Those of them that belong to features. */
   readonly featureCodes: readonly number[];
   readonly functions: { name: string; code: number; states: { name: string; code: number }[] }[];
+  /** Those and the types that namespaces make. */
+  readonly storedTypes: Workload["functions"];
+  readonly namespaces: readonly string[];
   readonly tokenColumns: ReadonlySet<number>;
   readonly #params: Params;
   readonly #port: WorkloadPort;
@@ -116,7 +119,9 @@ export class Workload {
       params.splits > 0 ? [this.#ingress()] : [],
       egresses,
       features.flatMap((feature) => feature.schedules ?? []),
+      features.flatMap(({ namespaces = [] }) => namespaces),
     );
+    this.namespaces = this.app.namespaces.map(({ namespace }) => namespace);
     this.featureCodes = features.flatMap(({ egresses }) => egresses ?? []).map(({ name }) => egressCode(name));
     this.egressCodes = [
       ...(params.egress ? [outCode] : []),
@@ -132,6 +137,8 @@ export class Workload {
       ...types.map((name) => entryOf(name, stateNames)),
       ...own.map(({ type, options }) => entryOf(type, Object.keys(options.state ?? {}))),
     ];
+    const dynamic = features.flatMap(({ dynamicTypes = [] }) => dynamicTypes);
+    this.storedTypes = [...this.functions, ...dynamic.map(({ type, states }) => entryOf(type, states))];
     this.tokenColumns = new Set(types.map((type) => columnCode(type, "tokens")));
   }
 

@@ -16,9 +16,12 @@ import { epochIdleIntervalMs } from "../../lib/base/limits.js";
 import { type Random, seededRandom } from "../../lib/base/random.js";
 import { egressPressure, logPressure, stopTurns } from "../../lib/channel/control-words.js";
 import { Doorbell } from "../../lib/channel/doorbell.js";
+import type { Extras } from "../../lib/codec/extras.js";
 import { writeMessageHead } from "../../lib/codec/message-codec.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { writeManifest } from "../../lib/log/manifest.js";
+import type { Address } from "../../lib/model/address.js";
+import { namespaceOf } from "../../lib/model/function-type.js";
 import type { Reject } from "../../lib/model/ingress.js";
 import { hashId, hashName, hashName32 } from "../../lib/partition/hash.js";
 import { shardOfKeyGroup } from "../../lib/partition/key-groups.js";
@@ -31,7 +34,7 @@ import type { Delta } from "../../lib/snapshot/delta.js";
 import type { Recovered, RecoveryConfig } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
 import type { BaseWriter, Row } from "../../lib/store/base.js";
-import type { FeatureWorld, SimFeature } from "./feature.js";
+import type { FeatureWorld, SimFeature, SimSendOptions } from "./feature.js";
 import { features } from "./features.js";
 import { Generation, type GenerationPort } from "./generation.js";
 import { Ledger, type Rows } from "./ledger.js";
@@ -102,6 +105,7 @@ export class World {
   readonly #sessions = new Set<number>();
   readonly #numbers = new Map<string, number>();
   readonly #asks = new Map<number, Ask>();
+  readonly #featureAsks = new Map<number, NonNullable<SimSendOptions["answered"]>>();
   #asked = 0;
   #shards: number;
   #now = 1_000;
@@ -177,6 +181,7 @@ export class World {
       broken: (what) => {
         world.#brokenRule ??= what;
       },
+      send: (to, message, options) => this.#sendFeature(to, message, options),
       command: (name, args, id) => world.#command(name, args, id),
     };
     const chosen = process.env.SIM_FEATURES?.split(",");
@@ -405,6 +410,31 @@ export class World {
     }
     const tokens = 1 + this.#random.below(4);
     const message: SimMessage = { from, n, tokens, ttl: this.#random.below(6), ask, pad: this.#workload.pad() };
+    this.#enter(gateway, shard, sequence, to, message, tokens, ask, undefined);
+    if (this.#random.below(3) === 0) this.#flushGateway();
+  }
+  #sent = 0;
+
+  #sendFeature(to: Address<never, unknown>, message: unknown, { extras, answered }: SimSendOptions = {}): boolean {
+    const gateway = this.#gateway;
+    if (gateway === undefined) return false;
+    const shard = shardOfKeyGroup(hashId(to.id) % this.params.keyGroups, this.params.keyGroups, this.#shards);
+    const ask = answered === undefined ? 0 : ++this.#asked;
+    if (answered !== undefined) this.#featureAsks.set(ask, answered);
+    this.#enter(gateway, shard, gateway.nextSequence(shard), to, message, 0, ask, extras);
+    return true;
+  }
+
+  #enter(
+    gateway: GatewaySession,
+    shard: number,
+    sequence: number,
+    to: Address<never, unknown>,
+    message: unknown,
+    tokens: number,
+    ask: number,
+    extras: Extras | undefined,
+  ): void {
     const writer = this.#writer;
     writer.reset();
     writeMessageHead(
@@ -412,10 +442,12 @@ export class World {
       hashName32(to.type),
       to.id,
       sequence,
-      shard,
+      this.#session * 64 + shard,
       undefined,
       ask === 0 ? undefined : { session: this.#session, number: ask },
       sequence,
+      this.#workload.namespaces.includes(namespaceOf(to.type)) ? to.type : undefined,
+      extras,
     );
     writer.bytes(this.#codec.encode(message));
     const name = `${this.#session}/${shard}`;
@@ -430,9 +462,7 @@ export class World {
       rule(own.acknowledged === sequence - 1, "sends are acknowledged in order, once");
       own.acknowledged = sequence;
     });
-    if (this.#random.below(3) === 0) this.#flushGateway();
   }
-  #sent = 0;
 
   #flushGateway(): boolean {
     let moved = false;
@@ -520,6 +550,11 @@ export class World {
 
   /** O3: an answer of a turn that failed for good may be followed by one of a later start of it; main takes the first. */
   #answered({ kind, number, payload }: Extract<OutputEntry, { readonly number: number }>): void {
+    const featureAsk = this.#featureAsks.get(number);
+    if (featureAsk !== undefined) {
+      featureAsk(this.#codec.decode(payload), kind === "failure");
+      return;
+    }
     const ask = this.#asks.get(number);
     rule(ask !== undefined, () => `answer ${number} was not asked for`);
     if (kind === "failure") rule(this.#parkedSeen, () => `ask ${number} failed for no reason`);
@@ -671,6 +706,7 @@ export class World {
     this.#acknowledgements = [];
     this.#gateway = undefined;
     this.#asks.clear();
+    this.#featureAsks.clear();
     this.#disk.crash(kind);
     for (const base of this.#bases.values()) base.crash(kind, this.#random);
     this.#sink.crash(kind, this.#random);
@@ -720,6 +756,7 @@ export class World {
       dataDir,
       application: "sim",
       functions: this.#workload.functions,
+      namespaces: this.#workload.namespaces,
       egressCodes: this.#workload.egressCodes,
       shards: this.#shards,
       keyGroups: this.params.keyGroups,
@@ -864,6 +901,9 @@ export class World {
         else this.#deliverDelta();
       },
       openReader: (shard) => (this.#bases.get(Storage.basePath(dataDir, layout, shard)) as SimBase).openReader(),
+      asynchronous: () => {
+        this.#asyncTicks = 8;
+      },
       handOver: (delta) => this.#deltas[delta.shard].push(delta),
       wakeStorage: () => this.#storageBell?.ringIfParked(),
       gatewayRoom: (shard) => this.#roomFor.add(shard),
