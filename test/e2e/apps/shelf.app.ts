@@ -117,8 +117,10 @@ export interface Brief {
   readonly keys: readonly string[];
   readonly length: number;
   readonly late: number;
-  /** Milliseconds since "set", by the clock that expiry goes by. */
+  /** At the end of the turn: milliseconds since the beginning of "set", by the clock that expiry goes by. */
   readonly ageMs: number;
+  /** At the beginning of the turn: milliseconds since the end of "set". */
+  readonly sureAgeMs: number;
 }
 
 const ttl = { ms: lifeMs };
@@ -130,24 +132,36 @@ export const brief = defineFunction("shelf/brief", {
     table: table<string, number>({ ttl }),
     list: list<number>({ ttl }),
     since: value(0),
+    until: value(0),
   },
   reply: type<Brief>(),
   receive(ctx, message: "set" | "read" | "use") {
     const { state } = ctx;
+    const began = Date.now();
     const late = state.register("late", value(0, { ttl }));
     if (message === "set") {
-      state.since.set(Date.now());
+      state.since.set(began);
       state.value.set(1);
       state.used.set(1);
       for (const key of ["a", "b"]) state.table.set(key, 1);
       state.list.append(1);
       late.set(1);
+      state.until.set(Date.now());
     }
     const used = message === "use" ? state.used.get() : 0;
     const keys = [...state.table.keys()];
     const [size, length, has] = [state.table.size, state.list.length, state.table.has("a")];
     const values = { value: state.value.get(), late: late.get() };
-    ctx.reply({ ...values, used, has, size, keys, length, ageMs: Date.now() - state.since.get() });
+    ctx.reply({
+      ...values,
+      used,
+      has,
+      size,
+      keys,
+      length,
+      ageMs: Date.now() - state.since.get(),
+      sureAgeMs: began - state.until.get(),
+    });
   },
 });
 
