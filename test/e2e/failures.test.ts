@@ -147,14 +147,6 @@ describe("a dead letter", () => {
     const [{ record: late }] = await take(records, 1);
     assert.deepEqual([late.message, late.attempts, late.error.code], ["never", 2, "HF_TURN_TIMEOUT"]);
   });
-
-  appTest("that is too large to write is a quarantined message instead", async (lab) => {
-    const app = await lab.start("failing");
-    const parked = nextEvent(app, "parked");
-    await app.send(recorder.at("a"), { n: 1, until: "never", message: "x".repeat(8 * 2 ** 20 - 100) });
-    await parked;
-    assert.equal((await app.quarantine.list()).length, 1);
-  });
 });
 
 describe("the policy to fail", () => {
