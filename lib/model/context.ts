@@ -94,9 +94,13 @@ export interface Context<S extends StateSpecs = StateSpecs, R = unknown, M = nev
    */
   reply(message: R): void;
   /**
-   * Removes everything of this address when the turn applies: its state of every kind, what this turn wrote included,
-   * and whatever else is kept for it. Until then the turn sees its state as before. Messages that it sent and that are on
-   * their way to it stay; the next one finds a fresh instance.
+   * Removes everything of this address when the turn applies: its state of every kind, its delayed messages that are
+   * pending, its pending operations (their signals abort, no result comes), what this turn asked for included. Until then
+   * the turn sees its state as before.
+   *
+   * Messages that it sent and those on their way to it stay, an operation's result that was sent among them; the next one
+   * finds a fresh instance. So do delayed messages and schedules of others for it, and its idempotency keys until their
+   * retention ends: a repeated message is not applied again.
    */
   destroy(): void;
   /**

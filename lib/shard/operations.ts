@@ -85,6 +85,8 @@ export class Operation implements OperationScope, Due {
   deadline = Number.POSITIVE_INFINITY;
   place = -1;
   over = false;
+  /** Its address was destroyed: it has no result. */
+  removed = false;
   outcome: Outcome | undefined = undefined;
   #abort: AbortController | undefined;
 
@@ -252,7 +254,7 @@ export class Operations implements Part {
     for (let budget = operationsPerStepMax; budget > 0; budget--) {
       const operation = this.#settled.shift();
       if (operation === undefined) break;
-      this.complete(operation);
+      if (!operation.removed) this.complete(operation);
       count++;
     }
     return count;
@@ -321,15 +323,20 @@ export class Operations implements Part {
     if (of.pending.size === 0) this.#addresses.delete(of.name);
   }
 
-  /** An address is destroyed: its pending operations are told to end, and have no result. */
+  destroy(entry: FunctionEntry, id: string): void {
+    this.removeAll(entry, id);
+  }
+
+  /** An address is destroyed: its pending operations are told to end, and have no result. A full address opens. */
   removeAll(entry: FunctionEntry, id: string): void {
     const of = this.#addresses.get(nameOf(entry.code, id));
-    for (const operation of of?.pending ?? []) {
-      if (operation.outcome !== undefined) continue; // it has ended; its result is on its way
+    if (of === undefined) return;
+    for (const operation of [...of.pending]) {
       operation.over = true;
+      operation.removed = true;
       this.#deadlines.remove(operation);
       this.dropRow(operation.key);
-      this.#forget(operation, operation.of);
+      this.#forget(operation, of);
       operation.abort(new HoldfastError("HF_STOPPED", `${entry.type}@${id} was destroyed`));
     }
     this.#port.touch();

@@ -17,6 +17,7 @@ import { childHi, childLo, formatMessageId } from "../model/message-id.js";
 import { hashId } from "../partition/hash.js";
 import type { EngineTime } from "./engine-time.js";
 import type { Part, PartPort } from "./part.js";
+import type { FunctionEntry } from "./registry.js";
 import { keyText } from "./rows.js";
 import { TimerHeap } from "./timer-heap.js";
 import {
@@ -33,6 +34,9 @@ import {
   timersEnd,
   tokenKey,
 } from "./timer-rows.js";
+
+/** Rows looked at together when the timers of an address are searched for. */
+const removalPageRows = 1_000;
 
 /** A pending delayed message, as it is listed. */
 export interface ListedTimer {
@@ -164,12 +168,21 @@ export class Timers implements Part {
     if (token !== undefined) rows.delete(bucket, tokenKey(key.keyGroup, sender, token), epoch); // D5
   }
 
+  /** What the address has set goes; the heap passes over it (D3). What others have set for it stays. */
+  destroy({ code }: FunctionEntry, id: string): void {
+    this.removeAll({ code, id });
+  }
+
   /** Deletes every timer of a sender. */
   removeAll(sender: Peer): void {
-    const keyGroup = this.#port.keyGroupOf(sender.id);
-    for (const { key, value } of this.#scan(keyGroup, undefined, Number.POSITIVE_INFINITY)) {
-      const timer = decodeTimer(value);
-      if (isSame(timer.sender, sender)) this.deleteRows(decodeTimerKey(key), sender, timer.token);
+    let from: TimerKey | undefined = { keyGroup: this.#port.keyGroupOf(sender.id), due: 0, generation: 0, sequence: 0 };
+    while (from !== undefined) {
+      const page = this.#scan(from.keyGroup, from, removalPageRows);
+      for (const { key, value } of page) {
+        const timer = decodeTimer(value);
+        if (isSame(timer.sender, sender)) this.deleteRows(decodeTimerKey(key), timer.sender, timer.token);
+      }
+      from = page.length < removalPageRows ? undefined : following(decodeTimerKey(page[page.length - 1].key));
     }
   }
 
@@ -193,8 +206,7 @@ export class Timers implements Part {
       const rows = this.#scan(keyGroup, from, limit);
       for (const { key } of rows) found.push(decodeTimerKey(key));
       if (rows.length < limit) continue;
-      const last = found[found.length - 1];
-      const next = { ...last, sequence: last.sequence + 1 };
+      const next = following(found[found.length - 1]);
       if (frontier === undefined || compareTimers(next, frontier) < 0) frontier = next;
     }
     this.#frontier = frontier;
@@ -238,6 +250,11 @@ export class Timers implements Part {
     const type = this.#port.registry.coded(code)?.type;
     return `${type ?? `(function ${code.toString(16).padStart(8, "0")}, not defined)`}@${id}`;
   }
+}
+
+/** The place right behind a timer. */
+function following(timer: TimerKey): TimerKey {
+  return { ...timer, sequence: timer.sequence + 1 };
 }
 
 function isSame(a: Peer, b: Peer): boolean {

@@ -47,7 +47,12 @@ describe("operations", () => {
   function bench() {
     const codec = new PayloadCodec();
     const rows = new Map<string, Uint8Array>();
-    const delivered: { readonly status: string; readonly metadata: unknown; readonly error: { code: string } }[] = [];
+    const delivered: {
+      readonly status: string;
+      readonly metadata: unknown;
+      readonly error: { code: string };
+      readonly value?: unknown;
+    }[] = [];
     const closed: string[] = [];
     const time = { now: 0 };
     const port = {
@@ -145,5 +150,20 @@ describe("operations", () => {
     operations.step();
     assert.deepEqual([rows.size, delivered.length, operations.inFlight], [0, 0, 0]);
     assert.deepEqual(closed, ["close a", "open a"]);
+  });
+
+  test("of an address that is destroyed have no result when they have ended but a moment ago", async () => {
+    const { operations, rows, delivered, turn, settle } = bench();
+    turn("a", () => 1);
+    turn("b", () => 2);
+    operations.step();
+    await settle();
+    operations.destroy(entry, "a");
+    operations.step();
+    assert.deepEqual([rows.size, operations.inFlight], [0, 0]);
+    assert.deepEqual(
+      delivered.map(({ value }) => value),
+      [2],
+    );
   });
 });
