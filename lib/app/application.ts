@@ -108,7 +108,11 @@ export class Application {
     const registry = new Registry(app);
     const run: RunCommand = (name, args, id) => this.command(name, args, id);
     this.timers = new TimerList(run);
-    this.schedules = new ScheduleBook(run, (type) => registry.named(type) !== undefined);
+    this.schedules = new ScheduleBook(run, (type, id) => {
+      const entry = registry.named(type);
+      entry?.checkId(id);
+      return entry !== undefined;
+    });
     this.#delivery = new EgressDelivery(app, {
       acknowledge: (code, epoch, position) => this.#supervisor.acknowledge(code, epoch, position).catch(() => {}), // told again with the next one
       replied: (session, number, failed, payload) => this.#gateway.replied(session, number, failed, payload),

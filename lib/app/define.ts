@@ -13,7 +13,7 @@ import {
 import { checkIngressName, checkStateName, checkTypeName, namespaceOf } from "../model/function-type.js";
 import { rejectsName } from "../model/ingress.js";
 import { type HandlerOptions, type MatchOptions, type MessageOf, withHandlers } from "../model/match.js";
-import { type AnyNamespaceDefinition, NamespaceDefinition } from "../model/namespace.js";
+import { type AnyNamespaceDefinition, checkDynamicId, NamespaceDefinition } from "../model/namespace.js";
 import { checkSchema, type Schema } from "../model/schema.js";
 import type { StateSpecs } from "../model/state.js";
 import { checkStateSpec } from "./define-state.js";
@@ -156,7 +156,14 @@ export function defineApp(options: AppOptions): AppDefinition {
   }
   for (const { name, rejects } of ingresses)
     egresses.set(rejectsName(name), { egress: rejects.egress, binding: rejects });
-  for (const definition of functions) checkDeadLetters(definition, functions, egresses);
+  const takes = (type: string, id: string): boolean => {
+    if (functions.some((definition: AnyFunctionDefinition) => definition.type === type)) return true;
+    if (!namespaces.some(({ namespace }) => namespace === namespaceOf(type))) return false;
+    checkTypeName(type, "function");
+    checkDynamicId(type, id);
+    return true;
+  };
+  for (const definition of functions) checkDeadLetters(definition, takes, egresses);
   if (options.name !== undefined && (typeof options.name !== "string" || options.name === "")) {
     throw new HoldfastError("HF_BAD_APP", "the name of an application is a non-empty string");
   }
@@ -166,7 +173,7 @@ export function defineApp(options: AppOptions): AppDefinition {
     return schedule.name;
   });
   for (const { name, to, message } of schedules) {
-    if (!functions.some((definition: AnyFunctionDefinition) => definition.type === to.type)) {
+    if (!takes(to.type, to.id)) {
       throw new HoldfastError("HF_BAD_APP", `schedule ${name} is for ${to.type}, which is not among the functions`);
     }
     copyPlain(message, `message of schedule ${name}`);
@@ -181,13 +188,12 @@ export function type<T>(): TypeToken<T> {
 
 function checkDeadLetters(
   { type, options }: AnyFunctionDefinition,
-  functions: readonly AnyFunctionDefinition[],
+  takes: (type: string, id: string) => boolean,
   egresses: AppDefinition["egresses"],
 ): void {
   const target = deadLetterTarget(options.failure?.after);
   if (target === undefined) return;
-  const known =
-    target.type === undefined ? egresses.has(target.egress) : functions.some((other) => other.type === target.type);
+  const known = target.type === undefined ? egresses.has(target.egress) : takes(target.type, target.id);
   if (known) return;
   throw new HoldfastError(
     "HF_BAD_APP",

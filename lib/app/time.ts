@@ -4,9 +4,8 @@ import { timerListMax } from "../base/limits.js";
 import { copyPlain } from "../codec/plain-data.js";
 import { type AnyAddress, checkId } from "../model/address.js";
 import type { MisfireRule, ScheduleDefinition } from "../model/schedule.js";
-import { hashName32 } from "../partition/hash.js";
 import { plainSchedule, type StoredSchedule } from "../shard/schedules.js";
-import type { ListedTimer } from "../shard/timers.js";
+import type { ListedTimer, TimerSender } from "../shard/timers.js";
 
 /** Runs a command in the shard of an id, or in all; resolves with the results when what it did is durable. */
 export type RunCommand = (name: string, args: readonly unknown[], id?: string) => Promise<unknown[]>;
@@ -66,7 +65,7 @@ export class TimerList {
       );
     }
     if (address !== undefined) checkId(address.type, address.id);
-    const sender = address && { code: hashName32(address.type), id: address.id };
+    const sender: TimerSender | undefined = address && { type: address.type, id: address.id };
     const found = (await this.#run("timers.list", [limit, sender], sender?.id)).flat() as ListedTimer[];
     return found
       .sort((a, b) => a.due - b.due)
@@ -78,12 +77,12 @@ export class TimerList {
 /** `app.schedules`: cron and recurring messages. */
 export class ScheduleBook {
   readonly #run: RunCommand;
-  readonly #defines: (type: string) => boolean;
+  readonly #defines: (type: string, id: string) => boolean;
   /** One change after the other: a name belongs to one schedule in all shards. */
   #changes: Promise<unknown> = Promise.resolve();
 
   /** @internal */
-  constructor(run: RunCommand, defines: (type: string) => boolean) {
+  constructor(run: RunCommand, defines: (type: string, id: string) => boolean) {
     this.#run = run;
     this.#defines = defines;
   }
@@ -99,14 +98,14 @@ export class ScheduleBook {
    * Resolves when that is durable.
    *
    * @throws `HF_BAD_OPTIONS` for what was not made by `cron` or `every` and for the name of a declared schedule,
-   *   `HF_BAD_VALUE`, `HF_UNKNOWN_FUNCTION`, `HF_OVERLOAD` (there are 10,000 in one shard), `HF_STOPPED`
+   *   `HF_BAD_VALUE`, `HF_BAD_ID`, `HF_UNKNOWN_FUNCTION`, `HF_OVERLOAD` (there are 10,000 in one shard), `HF_STOPPED`
    */
   add(schedule: ScheduleDefinition): Promise<void> {
     return this.#change(async () => {
       if (typeof schedule?.when?.kind !== "string")
         throw new HoldfastError("HF_BAD_OPTIONS", "a schedule is made by cron or every");
       const { name, to, message } = schedule;
-      if (!this.#defines(to.type)) {
+      if (!this.#defines(to.type, to.id)) {
         throw new HoldfastError(
           "HF_UNKNOWN_FUNCTION",
           `schedule ${name} is for ${to.type}, which the application does not define`,

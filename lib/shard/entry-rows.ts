@@ -23,7 +23,7 @@ import {
   itemPrefix,
   prefixEnd,
 } from "../store/entry-key.js";
-import { columnOf, keyGroupOf, rowTable, stateKey, tableOf } from "../store/row-key.js";
+import { columnOf, idOf, keyGroupOf, rowTable, stateKey, tableOf } from "../store/row-key.js";
 import type { Instance } from "./instance.js";
 import type { Part, PartPort } from "./part.js";
 import type { FunctionEntry, RowColumn } from "./registry.js";
@@ -57,8 +57,8 @@ export class EntryRows implements Part {
 
   // --- reading ------------------------------------------------------------------------------------------------------
 
-  place({ code, id, keyGroup }: Instance, column: RowColumn): StatePlace {
-    const address = addressPrefix(keyGroup, code, id);
+  place({ code, storedId, keyGroup }: Instance, column: RowColumn): StatePlace {
+    const address = addressPrefix(keyGroup, code, storedId);
     const [head, items] = [headKey(address, column.code), itemPrefix(address, column.code)];
     return { keyGroup, bucket: keyText(address), head, items };
   }
@@ -161,7 +161,8 @@ export class EntryRows implements Part {
   }
 
   /** Everything of an address goes. */
-  destroy(entry: FunctionEntry, id: string, keyGroup: number): void {
+  destroy(entry: FunctionEntry, ownId: string, keyGroup: number): void {
+    const id = entry.storedId(ownId);
     const address = addressPrefix(keyGroup, entry.code, id);
     const bucket = keyText(address);
     const end = prefixEnd(address);
@@ -219,7 +220,7 @@ export class EntryRows implements Part {
   /** Removes an expired row, and what stands and falls with it. */
   reclaim(target: Uint8Array): void {
     if (tableOf(target) === rowTable.STATE) {
-      if (!this.#isCell(columnOf(target))) this.remove(valueBucket(keyGroupOf(target)), target);
+      if (!this.#isCell(target)) this.remove(valueBucket(keyGroupOf(target)), target);
       return;
     }
     const place = decodeEntryKey(target);
@@ -231,10 +232,13 @@ export class EntryRows implements Part {
   }
 
   /** The declaration has no time to live any more: the row is a cell's, which may have a newer value. */
-  #isCell(code: number): boolean {
-    for (const { columns } of this.#port.registry.byName.values())
-      if (columns.some((column) => column.code === code)) return true;
-    return false;
+  #isCell(key: Uint8Array): boolean {
+    const code = columnOf(key);
+    const { registry } = this.#port;
+    for (const { columns } of registry.byCode.values()) if (columns.some((column) => column.code === code)) return true;
+    const [type, id] = idOf(key).split("\0", 2); // of a type that a namespace makes, which it may not have made yet
+    if (id === undefined) return false;
+    return registry.restored(type)?.columns.some((column) => column.code === code) === true;
   }
 
   #uncount(bucket: string, key: Uint8Array): void {

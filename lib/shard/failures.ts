@@ -42,10 +42,14 @@ interface QuarantineRow {
   readonly generation: number;
   readonly sender: number;
   readonly sequence: number;
+  /** The name of a function type that a namespace made; then it is in the key, too. */
+  readonly type?: string;
 }
 
 interface Quarantined {
   readonly instance: Instance;
+  /** Of its row. A type that has been a namespace's and is defined now has new ones. */
+  readonly key: Uint8Array;
   readonly row: QuarantineRow;
   /** The message that failed; undefined only while recovery looks for it. */
   failing: Message | undefined;
@@ -165,7 +169,7 @@ export class Failures implements Part {
         port.output.record(code, port.encode(letter, "dead letter"));
         return true;
       }
-      const entry = port.registry.named(target.type);
+      const entry = port.registry.restored(target.type);
       if (entry === undefined) return false;
       const payload = copyPlain(letter, "dead letter");
       const { idHi, idLo } = message;
@@ -193,10 +197,12 @@ export class Failures implements Part {
       generation,
       sender,
       sequence: message.sequence,
+      ...(instance.dynamicType !== undefined && { type: instance.dynamicType }),
     };
-    this.#port.rows.put(bucket, keyOf(instance), this.#port.encode(row, "quarantine"), this.#port.epoch); // Q1
+    const key = addressKey(instance.keyGroup, rowTable.QUARANTINE, instance.code, instance.storedId);
+    this.#port.rows.put(bucket, key, this.#port.encode(row, "quarantine"), this.#port.epoch); // Q1
     instance.state = "parked";
-    this.#quarantined.set(instance, { instance, row, failing: message });
+    this.#quarantined.set(instance, { instance, key, row, failing: message });
     this.#rooms.mailbox.park(message);
     const failure = failureOf(message, "its messages wait until app.quarantine says what to do", error);
     this.answer(message, failure);
@@ -230,13 +236,15 @@ export class Failures implements Part {
   }
 
   #restoreOne(keyGroup: number, key: Uint8Array, value: Uint8Array): void {
-    const entry = this.#port.registry.coded(columnOf(key));
+    const row = this.#port.codec.decode(value) as QuarantineRow;
+    const { type } = row;
+    const { registry } = this.#port;
+    const entry = type === undefined ? registry.coded(columnOf(key)) : registry.restored(type);
     if (entry === undefined) return; // it waits with its messages for its function to come back
-    const id = idOf(key);
+    const id = type === undefined ? idOf(key) : idOf(key).slice(type.length + 1);
     const instance = this.#rooms.state.instance(entry, id, hashId(id) | 0, keyGroup);
     instance.state = "parked";
-    const row = this.#port.codec.decode(value) as QuarantineRow;
-    this.#quarantined.set(instance, { instance, row, failing: undefined });
+    this.#quarantined.set(instance, { instance, key, row, failing: undefined });
   }
 
   /** Q2: takes the message that failed out of those that wait. */
@@ -326,8 +334,8 @@ export class Failures implements Part {
   }
 
   #release(found: Quarantined): void {
-    const { instance, failing } = found;
-    this.#port.rows.delete(bucket, keyOf(instance), this.#port.epoch);
+    const { instance, key, failing } = found;
+    this.#port.rows.delete(bucket, key, this.#port.epoch);
     this.#quarantined.delete(instance);
     this.#rooms.mailbox.unpark(failing as Message);
     instance.state = "ready";
@@ -347,12 +355,8 @@ export class Failures implements Part {
   }
 
   #instance(type: string, id: string): Instance | undefined {
-    return this.#port.registry.named(type)?.instances.find(id, hashId(id) | 0);
+    return this.#port.registry.byName.get(type)?.instances.find(id, hashId(id) | 0);
   }
-}
-
-function keyOf({ keyGroup, code, id }: Instance): Uint8Array {
-  return addressKey(keyGroup, rowTable.QUARANTINE, code, id);
 }
 
 function failureOf(message: Message, consequence: string, cause: unknown): HoldfastError {

@@ -81,9 +81,9 @@ export class Instance extends StateCell {
     return this.entry.dynamic ? this.entry.type : undefined;
   }
 
-  /** The id in keys of its state: with the name of a type that a namespace made, as the codes of such types may collide. */
+  /** The id in keys of its rows: with the name of a type that a namespace made, as the codes of such types may collide. */
   get storedId(): string {
-    return this.entry.dynamic ? `${this.entry.type}\0${this.id}` : this.id;
+    return this.entry.storedId(this.id);
   }
 
   /** The cells in memory. */

@@ -5,6 +5,7 @@
  *                          └── found by a restore ──▶ row deleted and `unknown` dispatched, in its first epoch
  *
  *     key group │ OPERATION │ generation u32 · sequence u64        →  [function code, id, metadata]
+ *     and behind that, of a function type that a namespace made, its name
  *
  * Owner and thread: the shard; promises settle between steps and are only noted here, the next step applies them.
  * B1. An operation has a row from the epoch of its turn to that of its result, and exactly one result follows from it.
@@ -59,6 +60,9 @@ export interface OperationsPort extends PartPort {
 }
 
 type Outcome = Pick<OperationResult<unknown, unknown>, "status" | "value" | "error">;
+
+/** What a row says. */
+type OperationRow = [code: number, id: string, metadata: unknown, dynamicType?: string];
 
 /** The pending operations of one address. */
 class AddressOperations {
@@ -201,7 +205,11 @@ export class Operations implements Part {
       );
     }
     const kept = copyPlain(metadata, "metadata");
-    const row = this.#port.encode([instance.entry.code, instance.id, kept], "metadata");
+    const { code, id, dynamicType } = instance;
+    const row = this.#port.encode(
+      dynamicType === undefined ? [code, id, kept] : [code, id, kept, dynamicType],
+      "metadata",
+    );
     if (row.length > operationMetadataBytesMax) {
       throw new HoldfastError(
         "HF_TOO_LARGE",
@@ -217,7 +225,7 @@ export class Operations implements Part {
   /** The turn applies: the operation exists (B1). */
   register(wish: Wish): void {
     const { instance } = wish;
-    const name = nameOf(instance.entry.code, instance.id);
+    const name = instance.toString();
     let of = this.#addresses.get(name);
     if (of === undefined) {
       of = new AddressOperations(name);
@@ -329,7 +337,7 @@ export class Operations implements Part {
 
   /** An address is destroyed: its pending operations are told to end, and have no result. A full address opens. */
   removeAll(entry: FunctionEntry, id: string): void {
-    const of = this.#addresses.get(nameOf(entry.code, id));
+    const of = this.#addresses.get(`${entry.type}@${id}`);
     if (of === undefined) return;
     for (const operation of [...of.pending]) {
       operation.over = true;
@@ -367,8 +375,8 @@ export class Operations implements Part {
 
   /** One row of an old generation becomes one message; one of an unknown function type waits for its type. */
   giveUp({ key, value }: StoredRow): void {
-    const [code, id, metadata] = this.#port.codec.decode(value) as [number, string, unknown];
-    const entry = this.#port.registry.coded(code);
+    const [code, id, metadata, dynamicType] = this.#port.codec.decode(value) as OperationRow;
+    const entry = this.#port.registry.peer({ code, id, dynamicType });
     if (entry === undefined) return;
     this.dropRow(key);
     const result = { kind: "operation", status: "unknown", value: undefined, error: undefined, metadata } as const;
@@ -396,10 +404,6 @@ export class Operations implements Part {
     part.setBigUint64(4, BigInt(++this.#sequence));
     return rowKey(keyGroup, rowTable.OPERATION, new Uint8Array(part.buffer));
   }
-}
-
-function nameOf(code: number, id: string): string {
-  return `${code} ${id}`;
 }
 
 function failure(thrown: unknown): Outcome {

@@ -60,8 +60,10 @@ export class FunctionEntry {
   readonly instances = new InstanceTable();
   /** The context of its next turn, unless the last one went async and kept it. */
   context: TurnContext | undefined = undefined;
-  /** A namespace made it: messages say its name, and keys of its state too. */
+  /** A namespace made it: messages say its name, and rows too, as the codes of such types may collide. */
   readonly dynamic: boolean;
+  /** Its declared states and, of a dynamic type, those declared at run time, by code. */
+  readonly codes = new Map<number, string>();
 
   constructor(definition: FunctionDefinition<unknown, StateSpecs, unknown>, dynamic = false) {
     this.dynamic = dynamic;
@@ -83,8 +85,18 @@ export class FunctionEntry {
     });
     const rows = declared.filter(([, spec]) => !isCell(spec));
     this.rowColumns = rows.map(([name, spec]) => rowColumn(definition.type, name, spec, false));
-    const codes = new Map<number, string>();
-    for (const { code, name } of this.columns) claim(codes, code, `${definition.type} ${name}`);
+    for (const { code, name } of [...this.columns, ...this.rowColumns])
+      claim(this.codes, code, `${definition.type} ${name}`);
+  }
+
+  /** An address as rows say it. */
+  peer(id: string): Peer {
+    return this.dynamic ? { code: this.code, id, dynamicType: this.type } : { code: this.code, id };
+  }
+
+  /** The id in keys of rows. */
+  storedId(id: string): string {
+    return this.dynamic ? `${this.type}\0${id}` : id;
   }
 
   /**
@@ -174,14 +186,15 @@ export class Registry {
     if (known !== undefined && known.spec.kind !== spec.kind)
       throw badState(entry, name, `is registered as a ${known.spec.kind}, and cannot be a ${spec.kind} too`);
     const column = rowColumn(entry.type, name, spec, true);
-    const other = this.#columns.get(column.code);
+    const taken = entry.dynamic ? entry.codes : this.#columns; // keys of dynamic types have the name of the type
+    const other = taken.get(column.code);
     if (known === undefined && other !== undefined)
       throw badState(
         entry,
         name,
         other === `${entry.type} ${name}` ? "is declared by the function" : `has the same 32-bit code as "${other}"`,
       );
-    this.#columns.set(column.code, `${entry.type} ${name}`);
+    taken.set(column.code, `${entry.type} ${name}`);
     entry.registered.set(name, column);
     return column;
   }
@@ -208,7 +221,7 @@ export class Registry {
     }
   }
 
-  /** The entry of an end of a message. */
+  /** The entry of an address, as messages and rows say it. */
   peer(peer: Peer | undefined): FunctionEntry | undefined {
     if (peer === undefined) return undefined;
     return peer.dynamicType === undefined ? this.coded(peer.code) : this.restored(peer.dynamicType);

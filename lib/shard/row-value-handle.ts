@@ -96,7 +96,7 @@ export class RowValueHandle extends RowHandle implements ValueHandle<unknown> {
   }
 
   #key(): Uint8Array {
-    const { keyGroup, id } = this.instance;
-    return stateKey(keyGroup, this.column.code, id);
+    const { keyGroup, storedId } = this.instance;
+    return stateKey(keyGroup, this.column.code, storedId);
   }
 }

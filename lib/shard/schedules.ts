@@ -113,7 +113,7 @@ export class Schedules implements Part {
   }
 
   #send({ name, type, id, message }: StoredSchedule, instant: number): void {
-    const entry = this.#port.registry.named(type);
+    const entry = this.#port.registry.restored(type);
     invariant(entry !== undefined, "a schedule that runs has a function");
     const root = `${instant} ${name}`;
     this.#port.dispatch(entry, id, message, 0, hashId(`${root}#`) | 0, hashId(root) | 0, 0, undefined);
@@ -205,7 +205,7 @@ export class Schedules implements Part {
 
   /** A schedule for a function that is not defined any more waits for a start that defines it. */
   #runs({ paused, next, type }: StoredSchedule): boolean {
-    return !paused && next !== undefined && this.#port.registry.named(type) !== undefined;
+    return !paused && next !== undefined && this.#port.registry.restored(type) !== undefined;
   }
 }
 

@@ -18,6 +18,9 @@ import { rowKey, rowTable } from "../store/row-key.js";
 const kind = { clock: 0, timer: 1, token: 2, schedule: 3 } as const;
 const prefixBytes = 4; // key group, table, kind
 const orderBytes = 20;
+const hasToken = 1;
+const hasTargetType = 2;
+const hasSenderType = 4;
 
 /** Where a timer stands: its key without the table. */
 export interface TimerKey {
@@ -65,7 +68,8 @@ export function timersEnd(keyGroup: number): Uint8Array {
   return rowKey(keyGroup, rowTable.TIMER, Uint8Array.of(kind.timer + 1));
 }
 
-export function tokenKey(keyGroup: number, { code, id }: Peer, token: string): Uint8Array {
+export function tokenKey(keyGroup: number, { code, id: ownId, dynamicType }: Peer, token: string): Uint8Array {
+  const id = dynamicType === undefined ? ownId : `${dynamicType}\0${ownId}`;
   const part = new Uint8Array(21);
   part[0] = kind.token;
   new DataView(part.buffer).setUint32(1, code);
@@ -117,6 +121,7 @@ export function decodeTokenValue(keyGroup: number, value: Uint8Array): TimerKey 
   return readOrder(keyGroup, value, 0);
 }
 
+/** Target and sender (code, id), message id, flags, token, names of types that a namespace made, message. */
 export function encodeTimer({ target, sender, token, idHi, idLo, payload }: Timer): Uint8Array {
   const writer = new ByteWriter(64 + payload.length);
   writer.u32(target.code);
@@ -125,19 +130,29 @@ export function encodeTimer({ target, sender, token, idHi, idLo, payload }: Time
   writeText(writer, sender.id);
   writer.u32(idHi >>> 0);
   writer.u32(idLo >>> 0);
-  writer.u8(token === undefined ? 0 : 1);
+  const [targetType, senderType] = [target.dynamicType, sender.dynamicType];
+  writer.u8(
+    (token === undefined ? 0 : hasToken) |
+      (targetType === undefined ? 0 : hasTargetType) |
+      (senderType === undefined ? 0 : hasSenderType),
+  );
   if (token !== undefined) writeText(writer, token);
+  if (targetType !== undefined) writeText(writer, targetType);
+  if (senderType !== undefined) writeText(writer, senderType);
   writer.bytes(payload);
   return writer.take();
 }
 
 export function decodeTimer(value: Uint8Array): Timer {
   const reader = new ByteReader(value);
-  const target = { code: reader.u32(), id: readText(reader) };
-  const sender = { code: reader.u32(), id: readText(reader) };
+  let target: Peer = { code: reader.u32(), id: readText(reader) };
+  let sender: Peer = { code: reader.u32(), id: readText(reader) };
   const idHi = reader.u32() | 0;
   const idLo = reader.u32() | 0;
-  const token = reader.u8() === 0 ? undefined : readText(reader);
+  const flags = reader.u8();
+  const token = (flags & hasToken) === 0 ? undefined : readText(reader);
+  if ((flags & hasTargetType) !== 0) target = { ...target, dynamicType: readText(reader) };
+  if ((flags & hasSenderType) !== 0) sender = { ...sender, dynamicType: readText(reader) };
   return { target, sender, token, idHi, idLo, payload: reader.view(reader.remaining) };
 }
 

@@ -14,7 +14,7 @@
 import { timerListMax, timersPerStepMax } from "../base/limits.js";
 import type { Peer } from "../codec/message-codec.js";
 import { childHi, childLo, formatMessageId } from "../model/message-id.js";
-import { hashId } from "../partition/hash.js";
+import { hashId, hashName32 } from "../partition/hash.js";
 import type { EngineTime } from "./engine-time.js";
 import type { Part, PartPort } from "./part.js";
 import type { FunctionEntry } from "./registry.js";
@@ -37,6 +37,12 @@ import {
 
 /** Rows looked at together when the timers of an address are searched for. */
 const removalPageRows = 1_000;
+
+/** An address by name. */
+export interface TimerSender {
+  readonly type: string;
+  readonly id: string;
+}
 
 /** A pending delayed message, as it is listed. */
 export interface ListedTimer {
@@ -94,7 +100,7 @@ export class Timers implements Part {
   }
 
   readonly commands = {
-    "timers.list": (limit: number, address: Peer | undefined) => this.#list(limit, address),
+    "timers.list": (limit: number, address: TimerSender | undefined) => this.#list(limit, address),
   };
 
   /** Never early. */
@@ -152,7 +158,7 @@ export class Timers implements Part {
     const value = rows.get(timerBucket(key.keyGroup), bytes);
     if (value === undefined) return; // D3
     const timer = decodeTimer(value);
-    const entry = registry.coded(timer.target.code);
+    const entry = registry.peer(timer.target);
     if (entry === undefined) return; // its function is not defined any more: it waits for a start that defines it
     this.deleteRows(key, timer.sender, timer.token);
     const { idHi, idLo, payload, target, sender } = timer;
@@ -169,18 +175,18 @@ export class Timers implements Part {
   }
 
   /** What the address has set goes; the heap passes over it (D3). What others have set for it stays. */
-  destroy({ code }: FunctionEntry, id: string): void {
-    this.removeAll({ code, id });
+  destroy({ type }: FunctionEntry, id: string): void {
+    this.removeAll({ type, id });
   }
 
   /** Deletes every timer of a sender. */
-  removeAll(sender: Peer): void {
+  removeAll(sender: TimerSender): void {
     let from: TimerKey | undefined = { keyGroup: this.#port.keyGroupOf(sender.id), due: 0, generation: 0, sequence: 0 };
     while (from !== undefined) {
       const page = this.#scan(from.keyGroup, from, removalPageRows);
       for (const { key, value } of page) {
         const timer = decodeTimer(value);
-        if (isSame(timer.sender, sender)) this.deleteRows(decodeTimerKey(key), timer.sender, timer.token);
+        if (this.#isFrom(timer, sender)) this.deleteRows(decodeTimerKey(key), timer.sender, timer.token);
       }
       from = page.length < removalPageRows ? undefined : following(decodeTimerKey(page[page.length - 1].key));
     }
@@ -220,7 +226,7 @@ export class Timers implements Part {
   }
 
   /** Pending timers, soonest first. */
-  #list(limit: number, address: Peer | undefined): ListedTimer[] {
+  #list(limit: number, address: TimerSender | undefined): ListedTimer[] {
     const groups = address === undefined ? this.#keyGroups : [this.#port.keyGroupOf(address.id)];
     const found: { readonly key: TimerKey; readonly value: Uint8Array }[] = [];
     for (const group of groups) {
@@ -231,7 +237,7 @@ export class Timers implements Part {
         undefined,
         address === undefined ? limit : Number.POSITIVE_INFINITY,
       )) {
-        if (address === undefined || isSame(decodeTimer(value).sender, address)) {
+        if (address === undefined || this.#isFrom(decodeTimer(value), address)) {
           found.push({ key: decodeTimerKey(key), value });
         }
       }
@@ -246,8 +252,18 @@ export class Timers implements Part {
     return { due, from: this.#nameOf(sender), to: this.#nameOf(target), token, messageId };
   }
 
-  #nameOf({ code, id }: Peer): string {
-    const type = this.#port.registry.coded(code)?.type;
+  #isFrom({ sender }: Timer, { type, id }: TimerSender): boolean {
+    if (sender.id !== id || sender.code !== hashName32(type)) return false;
+    return (this.#typeOf(sender) ?? type) === type; // of a function that is not defined any more there is only the code
+  }
+
+  #typeOf({ code, dynamicType }: Peer): string | undefined {
+    return dynamicType ?? this.#port.registry.coded(code)?.type;
+  }
+
+  #nameOf(peer: Peer): string {
+    const { code, id } = peer;
+    const type = this.#typeOf(peer);
     return `${type ?? `(function ${code.toString(16).padStart(8, "0")}, not defined)`}@${id}`;
   }
 }
@@ -255,8 +271,4 @@ export class Timers implements Part {
 /** The place right behind a timer. */
 function following(timer: TimerKey): TimerKey {
   return { ...timer, sequence: timer.sequence + 1 };
-}
-
-function isSame(a: Peer, b: Peer): boolean {
-  return a.code === b.code && a.id === b.id;
 }

@@ -292,7 +292,7 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     const token = options?.token;
     if (token !== undefined) checkToken(token, this.instance);
     const payload = this.#port.encode(message, "message");
-    this.#timersOfTurn.send(due, { code: entry.code, id: to.id }, payload, token);
+    this.#timersOfTurn.send(due, entry.peer(to.id), payload, token);
   }
 
   get #timersOfTurn(): TurnTimers {

@@ -37,7 +37,7 @@ export class TurnTimers implements StagedEffect {
   constructor(timers: Timers, message: Message, over: () => void) {
     this.#timers = timers;
     this.#message = message;
-    this.#sender = { code: message.target.code, id: message.target.id };
+    this.#sender = message.target.entry.peer(message.target.id);
     this.#over = over;
   }
 

@@ -6,6 +6,7 @@
  *           ‖ column u32 BE ‖ 0                                          HEAD of a state
  *                           ‖ 1 ‖ key of the entry, or index u64 BE      ITEM of a state
  *
+ * The id of an address whose function type a namespace made has the name of the type in front: "name ‖ 0 ‖ id".
  * All rows of an address lie together, and so do those of one of its states, in the order of the keys. Frozen.
  *
  * An LMDB key has room for 1,978 bytes and the id may take 1,801 of them, so a long entry key is cut: its first bytes,

@@ -9,9 +9,11 @@
  * F4. A dead letter leaves once, for a message that was never applied.
  */
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
+import { Address } from "../../lib/model/address.js";
 import { EgressDefinition } from "../../lib/model/egress.js";
 import type { DeadLetter, FailurePolicy } from "../../lib/model/failure.js";
 import { type AnyFunctionDefinition, FunctionDefinition } from "../../lib/model/function.js";
+import { type AnyNamespaceDefinition, NamespaceDefinition } from "../../lib/model/namespace.js";
 import { decodeInflightKey, type InflightId, idOf, rowTable } from "../../lib/store/row-key.js";
 import type { CommittedView, FeatureWorld, SimFeature } from "./feature.js";
 import { rule } from "./violation.js";
@@ -38,7 +40,9 @@ const waitsType = "fail/waits";
 const lettersOfType = "fail/writes";
 const recordsType = "fail/records";
 const stopsType = "fail/stops";
-const targetTypes = [waitsType, lettersOfType, recordsType, stopsType];
+/** A namespace makes them; their 32-bit codes are equal. */
+const madeTypes = ["failuresdyn/20ya8", "failuresdyn/2xki6"];
+const targetTypes = [waitsType, lettersOfType, recordsType, stopsType, ...madeTypes];
 
 // biome-ignore lint/suspicious/noExplicitAny: these functions are made in a loop, without types
 type AnyContext = any;
@@ -46,6 +50,8 @@ type AnyContext = any;
 export class FailuresFeature implements SimFeature {
   readonly name = "failures";
   readonly functions: readonly AnyFunctionDefinition[];
+  readonly namespaces: readonly AnyNamespaceDefinition[];
+  readonly dynamicTypes = madeTypes.map((type) => ({ type, states: ["applied"] }));
   readonly egresses: readonly EgressDefinition<never>[];
   readonly #world: FeatureWorld;
   readonly #codec = new PayloadCodec();
@@ -70,6 +76,8 @@ export class FailuresFeature implements SimFeature {
       [recordsType, { after: { deadLetter: this.#dead }, nonRetryable: (error) => String(error).includes("poison") }],
       [stopsType, { retry: { maxAttempts: 2, backoffMs: 1 }, after: "fail" }],
     ];
+    const made = (type: string) => this.#target(type, { retry });
+    this.namespaces = [new NamespaceDefinition("failuresdyn", made as never) as AnyNamespaceDefinition];
     this.functions = [
       new FunctionDefinition(sourceType, {
         state: { sent: value({}) },
@@ -176,11 +184,11 @@ export class FailuresFeature implements SimFeature {
   #emitNumbers(ctx: AnyContext): void {
     const { random } = this.#world;
     for (let count = random.below(3); count > 0; count--) {
-      const definition = this.functions[2 + random.below(targetTypes.length)];
-      const to = definition.at(targets[random.below(targets.length)]);
+      const type = targetTypes[random.below(targetTypes.length)];
+      const to = new Address(type, targets[random.below(targets.length)]);
       const n = (ctx.state.sent.get()[String(to)] ?? 0) + 1;
       ctx.state.sent.update((sent: Record<string, number>) => ({ ...sent, [String(to)]: n }));
-      const poison = definition.type !== stopsType && random.below(6) === 0;
+      const poison = type !== stopsType && random.below(6) === 0;
       ctx.send(to, { from: ctx.self.id, n, poison } satisfies Numbered);
     }
   }

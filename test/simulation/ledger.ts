@@ -9,6 +9,7 @@
  */
 import { MessageReader } from "../../lib/codec/message-codec.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
+import { namespaceOf } from "../../lib/model/function-type.js";
 import { hashId } from "../../lib/partition/hash.js";
 import { columnCode, Registry } from "../../lib/shard/registry.js";
 import { keyText } from "../../lib/shard/rows.js";
@@ -171,12 +172,14 @@ export class Ledger {
   checkQuarantine(): void {
     const quarantined = new Set<string>();
     for (const { key } of this.#rowsOf(rowTable.QUARANTINE)) quarantined.add(`${columnOf(key)}@${idOf(key)}`);
+    // the id of a type that a namespace makes has the name of the type in front
     for (const { value } of this.#rowsOf(rowTable.INFLIGHT)) {
       this.#reader.read(value, 0, value.length);
-      const { targetCode, targetId } = this.#reader;
+      const { targetCode, targetId, targetType } = this.#reader;
+      const name = targetType === undefined ? targetId : `${targetType}\0${targetId}`;
       rule(
-        quarantined.has(`${targetCode}@${targetId}`),
-        () => `a message for ${this.#typeOf(targetCode)}@${targetId} waits, though nothing keeps it`,
+        quarantined.has(`${targetCode}@${name}`),
+        () => `a message for ${targetType ?? this.#typeOf(targetCode)}@${targetId} waits, though nothing keeps it`,
       );
     }
   }
@@ -206,14 +209,15 @@ export class Ledger {
       rows: rowsOf,
       state: (type, state, id) => {
         const hash = hashId(id);
-        const key = keyText(stateKey(hash % this.#keyGroups, columnCode(type, state), id));
+        const stored = `${this.#prefixOf(type)}${id}`;
+        const key = keyText(stateKey(hash % this.#keyGroups, columnCode(type, state), stored));
         for (const rows of this.shards) {
           const value = rows.get(key);
           if (value !== undefined) return decodeStateValue(this.#codec, value);
         }
         return undefined;
       },
-      states: (type, state) => this.#statesOf(columnCode(type, state)),
+      states: (type, state) => this.#statesOf(columnCode(type, state), this.#prefixOf(type)),
       inFlight: (type) => this.#inFlightTo(type),
     };
   }
@@ -227,16 +231,23 @@ export class Ledger {
     }
   }
 
-  *#statesOf(column: number): Iterable<readonly [string, unknown]> {
+  *#statesOf(column: number, prefix: string): Iterable<readonly [string, unknown]> {
     for (const { key, value } of this.#rowsOf(rowTable.STATE)) {
-      if (columnOf(key) === column) yield [idOf(key), decodeStateValue(this.#codec, value)];
+      if (columnOf(key) !== column) continue;
+      const id = idOf(key);
+      if (id.startsWith(prefix)) yield [id.slice(prefix.length), decodeStateValue(this.#codec, value)];
     }
+  }
+
+  /** What is in front of the ids of a type in keys of its state: types of a namespace may have the same codes. */
+  #prefixOf(type: string): string {
+    return this.#workload.namespaces.includes(namespaceOf(type)) ? `${type}\0` : "";
   }
 
   *#inFlightTo(type: string): Iterable<{ id: string; payload: unknown }> {
     for (const { value } of this.#rowsOf(rowTable.INFLIGHT)) {
       this.#reader.read(value, 0, value.length);
-      if (this.#typeOf(this.#reader.targetCode) === type)
+      if ((this.#reader.targetType ?? this.#typeOf(this.#reader.targetCode)) === type)
         yield { id: this.#reader.targetId, payload: this.#reader.payload() };
     }
   }

@@ -7,7 +7,9 @@
  * Y3. An address never has more operations pending than its function allows and one turn starts on top.
  */
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
+import { Address } from "../../lib/model/address.js";
 import { FunctionDefinition } from "../../lib/model/function.js";
+import { type AnyNamespaceDefinition, NamespaceDefinition } from "../../lib/model/namespace.js";
 import { isOperationResult, type OperationResult, type OperationScope } from "../../lib/model/operation.js";
 import { Task } from "../../lib/model/task.js";
 import { rowTable } from "../../lib/store/row-key.js";
@@ -15,6 +17,8 @@ import type { CommittedView, FeatureWorld, SimFeature } from "./feature.js";
 import { rule } from "./violation.js";
 
 const typeName = "operations/worker";
+/** With those that a namespace makes; the 32-bit codes of these are equal. */
+const types = [typeName, "operationsdyn/5pvu", "operationsdyn/c3ea"];
 const limit = 3;
 const perTurnMax = 3;
 const kinds = ["well", "badly", "at once", "throws at once", "never", "odd value", "task", "bad task"] as const;
@@ -64,7 +68,7 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
   function start(ctx: SimContext): void {
     const n = ctx.state.started.update((before: number) => before + 1);
     const kind = kinds[random.below(kinds.length)];
-    const metadata: Metadata = { at: ctx.self.id, n, kind, stamp: new Date(n) };
+    const metadata: Metadata = { at: String(ctx.self), n, kind, stamp: new Date(n) };
     const timeoutMs = 10 + random.below(100);
     if (kind === "task" || kind === "bad task") {
       ctx.offload(kind === "task" ? echo : thrower, n, { metadata, timeoutMs });
@@ -82,7 +86,7 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
   /** Y2 */
   function check(ctx: SimContext, { status, value: ended, error, metadata: { at, n, kind, stamp } }: Result): void {
     const what = `the outcome of operation ${n} of ${ctx.self.id}`;
-    if (at !== ctx.self.id || stamp.getTime() !== n) world.broken(`${what} is for ${at}`);
+    if (at !== String(ctx.self) || stamp.getTime() !== n) world.broken(`${what} is for ${at}`);
     if (n > ctx.state.started.get()) world.broken(`${what} is of no operation`);
     if (status === "success" && ended !== n) world.broken(`${what} is ${ended}`);
     const said = status === "failure" ? (error.code?.startsWith("HF_") ? error.code : error.message) : status;
@@ -109,11 +113,12 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
     receive(ctx, message);
   }
 
-  const worker = new FunctionDefinition<SimMessage>(typeName, {
-    state: { started: value(0), outcomes: value({}) },
-    pendingOperations: limit,
-    receive: (ctx, message) => (world.faulty && random.below(4) === 0 ? slowly(ctx, message) : receive(ctx, message)),
-  });
+  const worker = (type: string) =>
+    new FunctionDefinition<SimMessage>(type, {
+      state: { started: value(0), outcomes: value({}) },
+      pendingOperations: limit,
+      receive: (ctx, message) => (world.faulty && random.below(4) === 0 ? slowly(ctx, message) : receive(ctx, message)),
+    });
 
   function count(counts: Map<string, number>, id: string): void {
     counts.set(id, (counts.get(id) ?? 0) + 1);
@@ -122,9 +127,10 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
   function pendingOf(view: CommittedView): Map<string, number> {
     const rows = new Map<string, number>();
     for (const { value: bytes } of view.rows(rowTable.OPERATION)) {
-      const [, id, metadata] = codec.decode(bytes) as [number, string, Metadata];
-      rule(metadata.at === id, () => `the row of an operation of ${id} has the metadata of ${metadata.at}`);
-      count(rows, id);
+      const [, id, metadata, type = typeName] = codec.decode(bytes) as [number, string, Metadata, string?];
+      const address = `${type}@${id}`;
+      rule(metadata.at === address, () => `the row of an operation of ${address} has the metadata of ${metadata.at}`);
+      count(rows, address);
     }
     return rows;
   }
@@ -134,12 +140,15 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
     for (const [id, pending] of rows)
       rule(pending < limit + perTurnMax, () => `${id} has ${pending} operations pending`); // Y3
     const results = new Map<string, number>();
-    for (const { id, payload } of view.inFlight(typeName)) if (isOperationResult(payload)) count(results, id);
+    for (const type of types)
+      for (const { id, payload } of view.inFlight(type))
+        if (isOperationResult(payload)) count(results, `${type}@${id}`);
     const ids = new Set([...rows.keys(), ...results.keys()]);
-    for (const [id] of view.states(typeName, "started")) ids.add(id);
+    for (const type of types) for (const [id] of view.states(type, "started")) ids.add(`${type}@${id}`);
     for (const id of ids) {
-      const started = (view.state(typeName, "started", id) as number | undefined) ?? 0;
-      const ended = Object.keys((view.state(typeName, "outcomes", id) as object | undefined) ?? {}).length;
+      const [type, ownId] = id.split("@");
+      const started = (view.state(type, "started", ownId) as number | undefined) ?? 0;
+      const ended = Object.keys((view.state(type, "outcomes", ownId) as object | undefined) ?? {}).length;
       const parts = `${rows.get(id) ?? 0} rows, ${results.get(id) ?? 0} results in flight, ${ended} outcomes`;
       rule(
         started === (rows.get(id) ?? 0) + (results.get(id) ?? 0) + ended,
@@ -150,15 +159,21 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
 
   return {
     name: "operations",
-    functions: [worker as never],
-    poke: (send) =>
-      send(worker.at(`w${random.below(5)}`) as never, { kind: "go", count: 1 + random.below(perTurnMax) }),
+    functions: [worker(typeName) as never],
+    namespaces: [new NamespaceDefinition("operationsdyn", worker as never) as AnyNamespaceDefinition],
+    dynamicTypes: types.slice(1).map((type) => ({ type, states: ["started", "outcomes"] })),
+    poke: (send) => {
+      const to = new Address<never, unknown>(types[random.below(types.length)], `w${random.below(3)}`);
+      send(to, { kind: "go", count: 1 + random.below(perTurnMax) });
+    },
     committed,
     unfinished: (view) => (pendingOf(view).size > 0 ? "operations are pending" : undefined),
     ended(view) {
-      for (const [id, started] of view.states(typeName, "started")) {
-        const ended = Object.keys(view.state(typeName, "outcomes", id) as object);
-        rule(ended.length === started, () => `${id} has ${ended.length} outcomes of ${started} operations`);
+      for (const type of types) {
+        for (const [id, started] of view.states(type, "started")) {
+          const ended = Object.keys(view.state(type, "outcomes", id) as object);
+          rule(ended.length === started, () => `${type}@${id} has ${ended.length} outcomes of ${started} operations`);
+        }
       }
     },
   };

@@ -158,7 +158,7 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
         for (const hop of made as Hop[]) hops.set(hop.name, [...(hops.get(hop.name) ?? []), hop]);
       for (const [id, all] of view.states(type, "applied")) {
         for (const { key, n } of all as AppliedKey[]) {
-          const name = `${id} ${key}`;
+          const name = `${type}@${id} ${key}`;
           applied.set(name, (applied.get(name) ?? new Set()).add(n));
         }
       }
@@ -179,7 +179,7 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
     const { to, key } = keys[random.below(keys.length)];
     const answered = (reply: unknown, failed: boolean): void => {
       if (failed) return; // its address was parked
-      const name = `${to.type}\0${to.id} ${key}`;
+      const name = `${to} ${key}`;
       answers.set(name, (answers.get(name) ?? new Set()).add((reply as { n: number }).n));
     };
     const message: Keyed = { kind: "keyed", key };

@@ -12,6 +12,7 @@ import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { decodeTableKey } from "../../lib/codec/table-key.js";
 import { Address } from "../../lib/model/address.js";
 import { type AnyFunctionDefinition, FunctionDefinition } from "../../lib/model/function.js";
+import { type AnyNamespaceDefinition, NamespaceDefinition } from "../../lib/model/namespace.js";
 import type { TableKey, Ttl } from "../../lib/model/state.js";
 import { hashName32 } from "../../lib/partition/hash.js";
 import { columnCode } from "../../lib/shard/registry.js";
@@ -22,7 +23,9 @@ import { columnOf, idOf, rowTable } from "../../lib/store/row-key.js";
 import type { CommittedView, FeatureWorld, MakeFeature, SimFeature } from "./feature.js";
 import { rule } from "./violation.js";
 
-const type = "sim/state";
+const staticType = "sim/state";
+/** With those that a namespace makes; the 32-bit codes of these are equal. */
+const types = [staticType, "statedyn/5tzx", "statedyn/k1cd"];
 const ids = ["s0", "s1", "s2\u0416"];
 /** In their order; that of long ones with the same beginning is the order of their hashes. */
 const keys: readonly TableKey[] = [
@@ -75,12 +78,16 @@ const value = (initial: unknown, ttl?: Ttl) => ({ kind: "value" as const, initia
 class StateFeature implements SimFeature {
   readonly name = "state";
   readonly functions: readonly AnyFunctionDefinition[];
+  readonly namespaces: readonly AnyNamespaceDefinition[];
+  readonly dynamicTypes = types
+    .slice(1)
+    .map((type) => ({ type, states: ["mirror", "plain", "timed", "items", "brief", "value"] }));
   readonly #world: FeatureWorld;
   readonly #codec = new PayloadCodec();
 
   constructor(world: FeatureWorld) {
     this.#world = world;
-    this.functions = [
+    const provide = (type: string) =>
       new FunctionDefinition<number>(type, {
         state: {
           mirror: value(undefined),
@@ -91,12 +98,15 @@ class StateFeature implements SimFeature {
           value: value(0, used),
         },
         receive: (ctx, message) => this.#turn(ctx as StateContext, message),
-      }) as AnyFunctionDefinition,
-    ];
+      });
+    this.functions = [provide(staticType) as AnyFunctionDefinition];
+    this.namespaces = [new NamespaceDefinition("statedyn", provide as never) as AnyNamespaceDefinition];
   }
 
   poke(send: (to: Address<never, unknown>, message: unknown) => void): void {
-    send(new Address<never, unknown>(type, ids[this.#world.random.below(ids.length)]), this.#world.random.below(1_000));
+    const { random } = this.#world;
+    const type = types[random.below(types.length)];
+    send(new Address<never, unknown>(type, ids[random.below(ids.length)]), random.below(1_000));
   }
 
   #turn(ctx: StateContext, message: number): void | Promise<void> {
@@ -229,10 +239,12 @@ class StateFeature implements SimFeature {
   }
 
   committed(view: CommittedView): void {
-    const rows = this.#rowsOf(view);
-    const mirrors = new Map(view.states(type, "mirror")) as Map<string, Mirror>;
-    for (const id of rows.keys()) rule(mirrors.has(id), () => `${id} has rows and no mirror`); // K4
-    for (const [id, mirror] of mirrors) this.#committedAt(id, mirror, rows.get(id) ?? new Map());
+    for (const type of types) {
+      const rows = this.#rowsOf(view, type);
+      const mirrors = new Map(view.states(type, "mirror")) as Map<string, Mirror>;
+      for (const id of rows.keys()) rule(mirrors.has(id), () => `${type}@${id} has rows and no mirror`); // K4
+      for (const [id, mirror] of mirrors) this.#committedAt(id, mirror, rows.get(id) ?? new Map());
+    }
     this.#expiries(view);
   }
 
@@ -260,7 +272,7 @@ class StateFeature implements SimFeature {
   }
 
   /** By id and state: the rows by key; K3 for the heads. */
-  #rowsOf(view: CommittedView): Map<string, Map<string, Map<string, Timed>>> {
+  #rowsOf(view: CommittedView, type: string): Map<string, Map<string, Map<string, Timed>>> {
     const names = new Map(
       ["plain", "timed", "late", "items", "brief", "value", "lateValue"].map((name) => [columnCode(type, name), name]),
     );
@@ -272,17 +284,20 @@ class StateFeature implements SimFeature {
       states.set(state, found);
       return found;
     };
+    const prefix = type === staticType ? "" : `${type}\0`;
     const counts: [id: string, state: string, count: number, expiry: number][] = [];
     for (const { key, value: bytes } of view.rows(rowTable.ENTRY)) {
       const place = decodeEntryKey(key);
-      if (place?.typeCode !== hashName32(type)) continue;
+      if (place?.typeCode !== hashName32(type) || !place.id.startsWith(prefix)) continue;
+      const id = place.id.slice(prefix.length);
       const state = names.get(place.column) ?? "?";
-      if (place.kind === "head") counts.push([place.id, state, decodeHead(bytes).count, decodeHead(bytes).expiry]);
-      else at(place.id, state).set(this.#keyOf(state, place.rest, bytes), this.#timed(bytes));
+      if (place.kind === "head") counts.push([id, state, decodeHead(bytes).count, decodeHead(bytes).expiry]);
+      else at(id, state).set(this.#keyOf(state, place.rest, bytes), this.#timed(bytes));
     }
     for (const { key, value: bytes } of view.rows(rowTable.STATE)) {
       const state = names.get(columnOf(key));
-      if (state !== undefined) at(idOf(key), state).set("", this.#timed(bytes));
+      const id = idOf(key);
+      if (state !== undefined && id.startsWith(prefix)) at(id.slice(prefix.length), state).set("", this.#timed(bytes));
     }
     for (const [id, state, count, expiry] of counts) {
       const found = at(id, state);

@@ -11,6 +11,7 @@ import type { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { PayloadCodec as Codec } from "../../lib/codec/payload-codec.js";
 import { Address } from "../../lib/model/address.js";
 import { type AnyFunctionDefinition, FunctionDefinition } from "../../lib/model/function.js";
+import { type AnyNamespaceDefinition, NamespaceDefinition } from "../../lib/model/namespace.js";
 import { cron, every } from "../../lib/model/schedule.js";
 import type { StoredSchedule } from "../../lib/shard/schedules.js";
 import { decodeTimer, isScheduleKey, isTimerKey } from "../../lib/shard/timer-rows.js";
@@ -21,13 +22,17 @@ import { rule } from "./violation.js";
 const senderType = "timers/sender";
 const receiverType = "timers/receiver";
 const tickedType = "timers/ticked";
+/** A namespace makes them, they send and receive. Their 32-bit codes are equal. */
+const bothTypes = ["timersdyn/1pvu", "timersdyn/g3ea"];
+const senderTypes = [senderType, ...bothTypes];
+const receiverTypes = [receiverType, ...bothTypes];
 const senders = ["s0", "s1", "s2\u0416"];
 const receivers = ["r0", "r1", "r2"];
 const tokens = ["a", "b", "c\u0416"];
 /** What engine time may jump by although the wall clock was not set meanwhile, once it has been set back. */
 const slackMs = 2_000;
 
-/** A delayed message: who sent it, the how manieth, and when it was sent for when. */
+/** A delayed message: the address that sent it, the how manieth, and when it was sent for when. */
 interface Delayed {
   readonly from: string;
   readonly n: number;
@@ -52,6 +57,8 @@ type SimContext = any;
 class TimersFeature implements SimFeature {
   readonly name = "timers";
   readonly functions: readonly AnyFunctionDefinition[];
+  readonly namespaces: readonly AnyNamespaceDefinition[];
+  readonly dynamicTypes = bothTypes.map((type) => ({ type, states: ["log", "got"] }));
   readonly schedules = [
     every("often", { intervalMs: 400, misfire: "all", to: ticked("often"), message: 1 }),
     every("skipping", { intervalMs: 30, misfire: "skip", to: ticked("skipping"), message: 1 }),
@@ -70,12 +77,18 @@ class TimersFeature implements SimFeature {
     this.#world = world;
     this.#steps = (["none", "forward", "both"] as const)[world.random.below(3)];
     const value = (initial: unknown) => ({ kind: "value" as const, initial, schema: undefined });
+    const log = value({ fates: {}, tokens: {} });
+    const sendSome = (ctx: SimContext) =>
+      world.faulty && world.random.below(3) === 0 ? this.#slowTurn(ctx) : this.#turn(ctx);
+    const both = (type: string) =>
+      new FunctionDefinition<Delayed | number>(type, {
+        state: { log, got: value({}) },
+        receive: (ctx: SimContext, message) =>
+          typeof message === "number" ? sendSome(ctx) : this.#deliver(ctx, message),
+      });
+    this.namespaces = [new NamespaceDefinition("timersdyn", both as never) as AnyNamespaceDefinition];
     this.functions = [
-      new FunctionDefinition(senderType, {
-        state: { log: value({ fates: {}, tokens: {} }) },
-        receive: (ctx: SimContext) =>
-          world.faulty && world.random.below(3) === 0 ? this.#slowTurn(ctx) : this.#turn(ctx),
-      }) as AnyFunctionDefinition,
+      new FunctionDefinition(senderType, { state: { log }, receive: sendSome }) as AnyFunctionDefinition,
       new FunctionDefinition<Delayed>(receiverType, {
         state: { got: value({}) },
         receive: (ctx: SimContext, message) => this.#deliver(ctx, message),
@@ -91,7 +104,7 @@ class TimersFeature implements SimFeature {
   }
 
   poke(send: (to: Address<never, unknown>, message: unknown) => void): void {
-    send(new Address(senderType, this.#pick(senders)), 0);
+    send(new Address(this.#pick(senderTypes), this.#pick(senders)), 0);
   }
 
   act(): void {
@@ -115,17 +128,19 @@ class TimersFeature implements SimFeature {
       pending.add(name);
       count(name);
     }
-    for (const { payload } of view.inFlight(receiverType)) count(nameOf(payload as Delayed));
-    for (const [, got] of view.states(receiverType, "got")) {
-      for (const [name, times] of Object.entries(got as Record<string, number>)) {
-        rule(times === 1, () => `delayed message ${name} was delivered ${times} times`);
-        count(name);
+    for (const type of receiverTypes) {
+      for (const { payload } of view.inFlight(type)) if (payload !== 0) count(nameOf(payload as Delayed));
+      for (const [, got] of view.states(type, "got")) {
+        for (const [name, times] of Object.entries(got as Record<string, number>)) {
+          rule(times === 1, () => `delayed message ${name} was delivered ${times} times`);
+          count(name);
+        }
       }
     }
     let known = 0;
-    for (const [id, log] of view.states(senderType, "log")) {
+    for (const [address, log] of this.#logs(view)) {
       for (const [n, fate] of Object.entries((log as SenderLog).fates)) {
-        const name = `${id}/${n}`;
+        const name = `${address}/${n}`;
         const times = where.get(name) ?? 0;
         if (times > 0) known++;
         if (fate === "live")
@@ -137,6 +152,11 @@ class TimersFeature implements SimFeature {
     }
     rule(known === where.size, "every delayed message was set by a committed turn");
     this.#checkSchedules(view, schedules);
+  }
+
+  *#logs(view: CommittedView): Iterable<readonly [string, unknown]> {
+    for (const type of senderTypes)
+      for (const [id, log] of view.states(type, "log")) yield [`${type}@${id}`, log] as const;
   }
 
   settle(): void {
@@ -199,8 +219,8 @@ class TimersFeature implements SimFeature {
       const n = Object.keys(fates).length + 1;
       const delay = random.below(4) === 0 ? 0 : random.below(250);
       const now = this.#world.now();
-      const message: Delayed = { from: ctx.self.id, n, at: now, delay, forward: this.#forward };
-      const to = new Address(receiverType, this.#pick(receivers));
+      const message: Delayed = { from: String(ctx.self), n, at: now, delay, forward: this.#forward };
+      const to = new Address(this.#pick(receiverTypes), this.#pick(receivers));
       ctx.sendAfter(delay, to, message, token === undefined ? undefined : { token });
       if (token !== undefined) {
         if (fates[last[token]] === "live") fates[last[token]] = "replaced";
@@ -215,7 +235,7 @@ class TimersFeature implements SimFeature {
     const { at, delay, forward, from } = message;
     const passed = this.#world.now() - at + this.#forward - forward + (this.#steps === "both" ? slackMs : 0);
     if (passed < delay) this.#world.broken(`a message with a delay of ${delay} came after ${passed}`); // R3
-    if (ctx.caller?.toString() !== `${senderType}@${from}`) this.#world.broken("a delayed message has its sender");
+    if (ctx.caller?.toString() !== from) this.#world.broken("a delayed message has its sender");
     ctx.state.got.update((got: Record<string, number>) => ({
       ...got,
       [nameOf(message)]: (got[nameOf(message)] ?? 0) + 1,

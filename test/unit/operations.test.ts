@@ -58,7 +58,7 @@ describe("operations", () => {
     const port = {
       config: { generation: 1, keyGroups: 1 },
       codec,
-      registry: { coded: (code: number) => (code === entry.code ? entry : undefined) },
+      registry: { peer: ({ code }: { code: number }) => (code === entry.code ? entry : undefined) },
       clock: { now: () => time.now },
       rows: {
         put: (_: string, key: Uint8Array, bytes: Uint8Array) => rows.set(keyText(key), bytes),
