@@ -45,10 +45,33 @@ describe("rows of timers", () => {
     assert.equal(decodeTimer(encodeTimer({ ...timer, token: "" })).token, "");
   });
 
+  test("values have the names of types that a namespace made, and no byte more for others", () => {
+    const plain = {
+      target: { code: 1, id: "a" },
+      sender: { code: 2, id: "b" },
+      token: undefined,
+      idHi: 3,
+      idLo: 4,
+      payload: Uint8Array.of(5),
+    };
+    const bytes = "01000000 00010061 02000000 00010062 03000000 04000000 00 05".replaceAll(" ", "");
+    assert.equal(Buffer.from(encodeTimer(plain)).toString("hex"), bytes);
+    for (const dynamicType of ["made/a", undefined]) {
+      const target = dynamicType === undefined ? plain.target : { ...plain.target, dynamicType };
+      for (const token of ["t", undefined]) {
+        const timer = { ...plain, target, sender: { code: 2, id: "b", dynamicType: "made/b" }, token };
+        assert.deepEqual(decodeTimer(encodeTimer(timer)), timer);
+      }
+    }
+  });
+
   test("id and token are apart in a token's key", () => {
     const key = (id: string, token: string): string => Buffer.from(tokenKey(1, { code: 1, id }, token)).toString("hex");
     assert.notEqual(key("ab", "c"), key("a", "bc"));
     assert.equal(key("ab", "c"), key("ab", "c"));
+    const made = (dynamicType: string) =>
+      Buffer.from(tokenKey(1, { code: 1, id: "a", dynamicType }, "c")).toString("hex");
+    assert.notEqual(made("made/a"), made("made/b"));
   });
 });
 
