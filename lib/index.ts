@@ -15,7 +15,7 @@ export type { AppDefinition, AppOptions } from "./model/app.js";
 export type { Context, ContextAskOptions, DelayOptions } from "./model/context.js";
 export type { EgressBinding, EgressDefinition, EgressRecord, EgressSink, SinkWatermark } from "./model/egress.js";
 export type { DeadLetter, FailureEnd, FailurePolicy, RetryPolicy } from "./model/failure.js";
-export type { FunctionDefinition, FunctionOptions, TypeToken } from "./model/function.js";
+export type { CommonOptions, FunctionDefinition, FunctionOptions, TypeToken } from "./model/function.js";
 export type { IngressDefinition, IngressItem, Reject, Router, RouteTo, SplitReader } from "./model/ingress.js";
 export type { HandlerOptions, MatchOptions, MessageOf } from "./model/match.js";
 export type { NamespaceDefinition } from "./model/namespace.js";

@@ -13,14 +13,12 @@ export interface TypeToken<T> {
   readonly [replyType]?: T;
 }
 
-/** What `defineFunction` takes. */
-export interface FunctionOptions<M, S extends StateSpecs, R> {
+/** What every function may declare beside what it receives. */
+export interface CommonOptions<S extends StateSpecs, R> {
   /** State kept beside the function, one set per address. */
   readonly state?: S;
   /** The type of `ctx.reply`, declared (`reply: type<R>()`) and never inferred from the body. */
   readonly reply?: TypeToken<R>;
-  /** Checked when a message enters from an ingress, `app.send` or `app.ask`. */
-  readonly message?: Schema<M>;
   /** What happens when a turn fails. Default: three attempts, then the address is quarantined. */
   readonly failure?: FailurePolicy;
   /**
@@ -28,6 +26,12 @@ export interface FunctionOptions<M, S extends StateSpecs, R> {
    * ended; other addresses go on. 1 to 100,000; 100 by default.
    */
   readonly pendingOperations?: number;
+}
+
+/** What `defineFunction` takes. */
+export interface FunctionOptions<M, S extends StateSpecs, R> extends CommonOptions<S, R> {
+  /** Checked when a message enters from an ingress, `app.send` or `app.ask`. */
+  readonly message?: Schema<M>;
   /**
    * Applies one message. May return a promise: the address then takes no other message until it settles, other
    * addresses go on.

@@ -1,7 +1,7 @@
 /** Dispatch of tagged messages: one handler per tag instead of one `receive`. */
 import { HoldfastError } from "../base/errors.js";
 import type { Context } from "./context.js";
-import type { FunctionOptions, TypeToken } from "./function.js";
+import type { CommonOptions, FunctionOptions, TypeToken } from "./function.js";
 import type { Schema } from "./schema.js";
 import type { StateSpecs } from "./state.js";
 
@@ -11,11 +11,7 @@ export type MessageOf<P, T extends string = "type"> = {
 }[keyof P & string];
 
 /** Handlers whose parameters say what the messages are. `P` is inferred: for each tag the type of its messages. */
-export interface HandlerOptions<P, S extends StateSpecs, R, T extends string = "type"> {
-  /** State kept beside the function, one set per address. */
-  readonly state?: S;
-  /** The type of `ctx.reply`, declared (`reply: type<R>()`). */
-  readonly reply?: TypeToken<R>;
+export interface HandlerOptions<P, S extends StateSpecs, R, T extends string = "type"> extends CommonOptions<S, R> {
   /** The field of a message that names its handler. Default `"type"`. */
   readonly tag?: T;
   /** One handler per tag. */
@@ -30,11 +26,7 @@ export interface MatchOptions<
   S extends StateSpecs,
   R,
   T extends string = "type",
-> {
-  /** State kept beside the function, one set per address. */
-  readonly state?: S;
-  /** The type of `ctx.reply`, declared (`reply: type<R>()`). */
-  readonly reply?: TypeToken<R>;
+> extends CommonOptions<S, R> {
   /** The messages: `type<M>()`, or a schema that is checked when a message enters from outside. */
   readonly message: TypeToken<M> | Schema<M>;
   /** The field of a message that names its handler. Default `"type"`. */
