@@ -12,6 +12,8 @@ export interface ChaosFeature {
   readonly namespaces?: readonly AnyNamespaceDefinition[];
   /** Called in the turn that credits transfer `id`; may run again for a turn that was rolled back. */
   poke(send: (to: AnyAddress, message: unknown) => void, id: number): void;
+  /** How many addresses are quarantined once `ids` transfers were credited and their work is done. Default: none. */
+  quarantined?(ids: number): number;
   /**
    * Called on a running application when every transfer was credited: waits until its work is done and says what is
    * wrong, nothing when all is well. `ids` is the number of transfers, 0 … ids − 1.

@@ -12,6 +12,15 @@ import { fileURLToPath } from "node:url";
 const hangMs = 60_000;
 const lookEveryMs = 10;
 const outputKept = 16_384;
+/** The exit code of a run at its end with addresses in quarantine. */
+const exitQuarantined = 3;
+
+/** What the last line of a run that came to its end says. */
+interface RunEnd {
+  readonly event: string;
+  readonly parked: number;
+  readonly orphans: number;
+}
 
 /** When a run is killed. */
 export interface KillTime {
@@ -27,6 +36,8 @@ export interface RunPlan {
   readonly outputs: readonly string[];
   /** Undefined: not killed. */
   readonly kill: KillTime | undefined;
+  /** Addresses that are quarantined when the run comes to its end: not one more or less. */
+  readonly quarantined: number;
 }
 
 export interface RunOutcome {
@@ -132,9 +143,17 @@ class Watch {
     }
   }
 
+  /** At its end, with just the addresses in quarantine that must be there, and no message for an unknown function. */
+  #isDone(code: number | null): boolean {
+    const { quarantined } = this.#plan;
+    if (code !== (quarantined > 0 ? exitQuarantined : 0)) return false;
+    const said = JSON.parse(this.#stdout.trimEnd().split("\n").at(-1) ?? "null") as Partial<RunEnd> | null;
+    return said?.event === "done" && said.parked === quarantined && said.orphans === 0;
+  }
+
   #outcome(code: number | null, signal: NodeJS.Signals | null): RunOutcome {
     const killed = this.#killed && signal === "SIGKILL";
-    const kind = this.#hung ? "hung" : killed ? "killed" : code === 0 ? "done" : "failed";
+    const kind = this.#hung ? "hung" : killed ? "killed" : this.#isDone(code) ? "done" : "failed";
     return {
       kind,
       how: signal ?? `exit code ${code}`,

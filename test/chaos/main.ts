@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Random, seededRandom } from "../../lib/base/random.js";
 import { Audit } from "./audit.js";
+import { features } from "./features.js";
 import { type KillTime, type RunOutcome, run } from "./killed-run.js";
 import { directoryVariable, files } from "./transfer.js";
 import { TransferInput } from "./transfer-input.js";
@@ -66,7 +67,7 @@ async function killAndFinish(): Promise<string | undefined> {
     const last = counts.killed >= kills;
     const shards = shardsOf(random);
     const kill = last ? undefined : killTime(random);
-    const outcome = await run({ module, dataDir, shards, outputs, kill });
+    const outcome = await run({ module, dataDir, shards, outputs, kill, quarantined: quarantinedNow() });
     note(outcome, shards);
     if (outcome.kind === "hung" || outcome.kind === "failed") {
       return `a run ${outcome.kind} (${outcome.how})\n${outcome.stdout}\n${outcome.stderr}`;
@@ -79,6 +80,11 @@ async function killAndFinish(): Promise<string | undefined> {
       input.grow(batch);
     }
   }
+}
+
+function quarantinedNow(): number {
+  const ids = input.transfers.length;
+  return features.reduce((total, { quarantined }) => total + (quarantined?.(ids) ?? 0), 0);
 }
 
 /** Some kills hit the start, some the recovery, most the work, a few a merge. */
