@@ -31,7 +31,8 @@ export function resolvePolicy(given: FailurePolicy | undefined, limits: ShardLim
 
 /** Milliseconds until the attempt that follows `attempts` failed ones. */
 export function pauseOf(policy: ResolvedPolicy, attempts: number, random: Random): number {
-  const full = Math.min(policy.maxBackoffMs, policy.backoffMs * policy.factor ** (attempts - 1));
+  const growth = Math.min(Number.MAX_VALUE, policy.factor ** (attempts - 1)); // infinite times 0 is not a number
+  const full = Math.min(policy.maxBackoffMs, policy.backoffMs * growth);
   return full * (1 - policy.jitter * random.next());
 }
 
