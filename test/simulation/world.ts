@@ -48,6 +48,8 @@ import { outCode, rejectsCode, type SimLink, type SimMessage, Workload } from ".
 const dataDir = "data";
 /** Calls that a crash may be waiting for. */
 const crashCalls = ["base sync", "base apply", "datasync", "rename", "syncDirectory", "remove"] as const;
+/** Features whose oracles tell expiry by the world's one clock: in their worlds nobody sets the wall clock. */
+const oneClock: ReadonlySet<string> = new Set(["state", "requests"]);
 const drainRoundsMax = 4_000;
 const storageNapMaxMs = epochIdleIntervalMs;
 
@@ -172,7 +174,7 @@ export class World {
       },
       now: () => world.#now,
       setWall: (aheadMs) => {
-        if (world.#features.some(({ name }) => name === "state")) return; // its oracle tells expiry by one clock
+        if (world.#features.some(({ name }) => oneClock.has(name))) return;
         world.#wallAhead = aheadMs;
       },
       pause: () => new Promise((resolve) => world.#pauses.push(resolve)),
