@@ -338,9 +338,39 @@ export type Mutant = keyof typeof plants;
 /** All mutants. */
 export const mutantNames = Object.keys(plants) as Mutant[];
 
+/** The feature that a mutant breaks, where it breaks one: its worlds have that feature, and no others beside. */
+const featureOf: { readonly [name in Mutant]?: string } = {
+  timertwice: "timers",
+  latecancel: "timers",
+  earlytimer: "timers",
+  expired: "state",
+  tablelost: "state",
+  destroyrows: "state",
+  unreclaimed: "state",
+  unknowntwice: "operations",
+  oplost: "operations",
+  opsilent: "operations",
+  opnocap: "operations",
+  quarlost: "failures",
+  quarorder: "failures",
+  quarforget: "failures",
+  deadtwice: "failures",
+  idemtwice: "requests",
+  cyclehang: "requests",
+  dynlost: "requests",
+};
+
 /** Plants a mutant; returns what takes it out again. */
 export function plantMutant(name: Mutant): () => void {
   const surgery = new Surgery();
   plants[name](surgery);
-  return () => surgery.undo();
+  const chosen = process.env.SIM_FEATURES;
+  const feature = featureOf[name];
+  if (feature !== undefined) process.env.SIM_FEATURES = feature;
+  return () => {
+    surgery.undo();
+    if (feature === undefined) return;
+    if (chosen === undefined) delete process.env.SIM_FEATURES;
+    else process.env.SIM_FEATURES = chosen;
+  };
 }
