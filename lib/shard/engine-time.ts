@@ -7,6 +7,7 @@
  * E2. Then it goes as the monotonic clock does. A wall clock that is set back is ignored; one that is ahead by more than
  *     `clockStepMs` (it was set, or the machine slept) is followed, so instants come when a calendar says so.
  * E3. It is stored, to the second, with every epoch in which a timer was set or fired.
+ * E4. A wall clock that is behind by no more than that (two clocks drift) is waited for: nothing comes early by the wall.
  */
 import { ByteReader, ByteWriter } from "../base/bytes.js";
 import { clockLookMs, clockStepMs } from "../base/limits.js";
@@ -17,6 +18,8 @@ export class EngineTime {
   readonly #port: PartPort;
   /** Engine time minus the monotonic clock. */
   #offset = 0;
+  /** What was told last: time does not go back. */
+  #last = 0;
   #stored = 0;
   /** Where the time is stored: in the first of the shard's key groups. */
   #keyGroup: number | undefined;
@@ -37,18 +40,22 @@ export class EngineTime {
       if (value !== undefined) stored = Math.max(stored, new ByteReader(value).u64());
     }
     this.#looked = clock.now();
-    this.#offset = Math.max(clock.wall(), stored) - this.#looked;
+    this.#last = Math.max(clock.wall(), stored);
+    this.#offset = this.#last - this.#looked;
   }
 
   /** Milliseconds since 1970, with fractions. */
   now(): number {
     const { clock } = this.#port;
     this.#looked = clock.now();
-    const now = this.#looked + this.#offset;
+    let now = this.#looked + this.#offset;
     const wall = clock.wall();
-    if (wall <= now + clockStepMs) return now;
-    this.#offset += wall - now; // E2
-    return wall;
+    const ahead = now - wall;
+    if (ahead < -clockStepMs) now = wall; // E2
+    else if (ahead > 0 && ahead <= clockStepMs) now = Math.max(this.#last, wall); // E4
+    this.#offset = now - this.#looked;
+    this.#last = now;
+    return now;
   }
 
   /** An instant on the monotonic clock, or when to look at the wall clock again, whatever comes first. */
