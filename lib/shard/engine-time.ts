@@ -51,7 +51,8 @@ export class EngineTime {
     let now = this.#looked + this.#offset;
     const wall = clock.wall();
     const ahead = now - wall;
-    if (ahead < -clockStepMs) now = wall; // E2
+    if (ahead < -clockStepMs)
+      now = wall; // E2
     else if (ahead > 0 && ahead <= clockStepMs) now = Math.max(this.#last, wall); // E4
     this.#offset = now - this.#looked;
     this.#last = now;
