@@ -60,6 +60,7 @@ export class FrameWriter {
     payload: unknown,
   ): void {
     invariant(id.length <= idLengthMax, "ids are within their limit");
+    invariant(caller === undefined || caller.id.length <= idLengthMax, "ids are within their limit");
     const start = writer.reserve(headBytesMax + flatBytesMax);
     const bytes = writer.memory;
     let at = putU32(bytes, putU32(bytes, start + 1, code), hash);

@@ -52,6 +52,7 @@ export function writeMessageHead(
   extras: Extras | undefined = undefined,
 ): void {
   invariant(targetId.length <= idLengthMax, "ids are within their limit");
+  invariant(caller === undefined || caller.id.length <= idLengthMax, "ids are within their limit");
   const callerType = caller?.dynamicType;
   const flags =
     (extras === undefined ? 0 : hasExtras) |
