@@ -75,9 +75,7 @@ export class Outbox {
         return;
       }
     }
-    writer.reset();
-    writeMessageHead(writer, code, id, idHi, idLo, caller, undefined, 0);
-    this.#codec.write(payload, writer);
+    this.#writeStored(code, id, idHi, idLo, caller, payload, undefined, undefined);
     this.#keep(keyGroup, sequence);
   }
 
@@ -96,15 +94,28 @@ export class Outbox {
   ): void {
     const sequence = ++this.#accepted;
     const writer = this.#writer;
-    writer.reset();
-    writeMessageHead(writer, code, id, idHi, idLo, caller, undefined, 0, targetType, extras);
-    this.#codec.write(payload, writer);
+    this.#writeStored(code, id, idHi, idLo, caller, payload, targetType, extras);
     const short = writer.length <= this.#channel.frameBytesMax;
     if (this.#entries.length > 0 || !short || !this.#channel.offer(writer.memory, writer.length, epoch)) {
       this.#keep(keyGroup, sequence);
       return;
     }
     invariant(this.#channel.sent === sequence, "ring order is send order");
+  }
+
+  #writeStored(
+    code: number,
+    id: string,
+    idHi: number,
+    idLo: number,
+    caller: Peer | undefined,
+    payload: unknown,
+    targetType: string | undefined,
+    extras: Extras | undefined,
+  ): void {
+    this.#writer.reset();
+    writeMessageHead(this.#writer, code, id, idHi, idLo, caller, undefined, 0, targetType, extras);
+    this.#codec.write(payload, this.#writer);
   }
 
   /** O1 */

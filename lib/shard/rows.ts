@@ -215,8 +215,7 @@ export class Rows {
 
   /** The rows written since the last capture; the journal is then empty. */
   takeJournal(): Uint8Array {
-    const rows = this.#journal.take();
-    return rows;
+    return this.#journal.take();
   }
 
   /** Forgets writes that the base has (W1), some per call. */

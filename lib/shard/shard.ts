@@ -730,6 +730,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     parentLo: number,
     index: number,
     caller: Peer | undefined,
+    extras: Extras | undefined = undefined,
   ): void {
     const hash = hashId(id) | 0;
     const keyGroup = (hash >>> 0) % this.config.keyGroups;
@@ -740,16 +741,30 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       const weight = messageBytesEstimate + payloadWeight;
       const origin = this.#origins[shard];
       const sequence = ++this.#localSequence;
-      this.#mailbox.accept(
-        new Message(entry, id, hash, keyGroup, payload, origin, sequence, hi, lo, caller, undefined, weight, false),
+      const message = new Message(
+        entry,
+        id,
+        hash,
+        keyGroup,
+        payload,
+        origin,
+        sequence,
+        hi,
+        lo,
+        caller,
+        undefined,
+        weight,
+        false,
+        extras,
       );
+      if (extras === undefined || !this.#settledAtDoor(message, extras)) this.#mailbox.accept(message);
       return;
     }
     const outbox = this.#outboxes[shard];
     invariant(outbox !== undefined, "another shard has an outbox");
-    if (entry.dynamic || caller?.dynamicType !== undefined) {
+    if (entry.dynamic || extras !== undefined || caller?.dynamicType !== undefined) {
       const type = entry.dynamic ? entry.type : undefined;
-      outbox.sendWhole(entry.code, id, hi, lo, caller, payload, this.#epoch, keyGroup, type, undefined);
+      outbox.sendWhole(entry.code, id, hi, lo, caller, payload, this.#epoch, keyGroup, type, extras);
       return;
     }
     outbox.send(entry.code, id, hash, hi, lo, caller, payload, this.#epoch, keyGroup);
@@ -861,38 +876,8 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     index: number,
     extras: Extras,
   ): void {
-    const hash = hashId(id) | 0;
-    const keyGroup = (hash >>> 0) % this.config.keyGroups;
-    const shard = this.#shardOf[keyGroup];
-    const lo = childLo(idLo, index);
-    const hi = childHi(idHi, lo, index);
-    const outbox = this.#outboxes[shard];
-    if (outbox !== undefined) {
-      const type = entry.dynamic ? entry.type : undefined;
-      outbox.sendWhole(entry.code, id, hi, lo, instance, payload, this.#epoch, keyGroup, type, extras);
-      return;
-    }
     const sized = extras.question !== undefined && (typeof payload === "object" || typeof payload === "string");
-    const weight = messageBytesEstimate + (sized ? estimateBytes() : 0);
-    const origin = this.#origins[shard];
-    const sequence = ++this.#localSequence;
-    const message = new Message(
-      entry,
-      id,
-      hash,
-      keyGroup,
-      payload,
-      origin,
-      sequence,
-      hi,
-      lo,
-      instance,
-      undefined,
-      weight,
-      false,
-      extras,
-    );
-    if (!this.#settledAtDoor(message, extras)) this.#mailbox.accept(message);
+    this.dispatch(entry, id, payload, sized ? estimateBytes() : 0, idHi, idLo, index, instance, extras);
   }
 
   // --- async turns and failures -------------------------------------------------------------------------------------
