@@ -24,19 +24,39 @@ const twoTo32 = 4_294_967_296;
  */
 export class ByteWriter {
   #buffer: Buffer;
+  #memory: Uint8Array;
+  #words: Int32Array;
+  #fields: DataView;
   #length = 0;
 
   constructor(capacity = initialBytes) {
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(capacity, 16));
+    this.#buffer = allocate(Math.max(capacity, 16));
+    const { buffer } = this.#buffer;
+    this.#memory = new Uint8Array(buffer);
+    this.#words = new Int32Array(buffer);
+    this.#fields = new DataView(buffer);
   }
 
   get length(): number {
     return this.#length;
   }
 
-  /** The whole memory, valid until the writer grows; what was written is its first `length` bytes. */
+  /**
+   * The whole memory, valid until the writer grows; what was written is its first `length` bytes. No Buffer: those have
+   * another hidden class than the memory of rings, and code that meets both is slower.
+   */
   get memory(): Uint8Array {
-    return this.#buffer;
+    return this.#memory;
+  }
+
+  /** The same memory in words of the machine. */
+  get words(): Int32Array {
+    return this.#words;
+  }
+
+  /** The same memory for fields at any offset. */
+  get fields(): DataView {
+    return this.#fields;
   }
 
   /** Claims `count` bytes to be patched later and returns their offset. They hold garbage until then. */
@@ -174,10 +194,18 @@ export class ByteWriter {
   }
 
   #grow(needed: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    const grown = allocate(Math.max(needed, this.#buffer.length * 2));
     grown.set(this.view());
     this.#buffer = grown;
+    this.#memory = new Uint8Array(grown.buffer);
+    this.#words = new Int32Array(grown.buffer);
+    this.#fields = new DataView(grown.buffer);
   }
+}
+
+/** Memory of its own, of whole words. */
+function allocate(bytes: number): Buffer<ArrayBuffer> {
+  return Buffer.allocUnsafeSlow((bytes + 3) & ~3);
 }
 
 /**

@@ -34,6 +34,8 @@ export const ringBytesDefault = 256 * KiB;
 /** A frame larger than this part of a ring travels in fragments, so that two always fit. */
 export const ringFrameFraction = 4;
 
+/** Callers that a channel remembers, so that frames name them by a number; further ones are written in full. */
+export const channelCallersMax = 128 * 1024;
 /** Frames one step takes from one ring. */
 export const receivePerStepMax = 256;
 /** Rows of tables that an iteration reads at once. */

@@ -60,6 +60,24 @@ export class Outbound {
     return true;
   }
 
+  /** `offer` of a message that one frame takes, given as words: the fastest way of short messages. */
+  offerWords(body: Int32Array, length: number, epoch: number): boolean {
+    invariant(this.#entered === 0, "no other message is under way"); // O1
+    invariant(length <= this.frameBytesMax && length <= 4 * body.length, "a message lies within its words and a frame");
+    const producer = this.#producer;
+    const offset = producer.tryClaim(frameHeaderBytes + length);
+    if (offset === FULL) return false;
+    const { words } = producer;
+    const at = offset >> 2;
+    words[at] = epoch;
+    words[at + 1] = frameWhole;
+    const count = (length + 3) >> 2; // a record's payload is padded to eight bytes
+    for (let i = 0; i < count; i++) words[at + 2 + i] = body[i]!;
+    producer.commit();
+    this.sent++;
+    return true;
+  }
+
   /** Shows what was offered to the receiver, once per batch. True when there was something new: ring its doorbell. */
   publish(): boolean {
     return this.#producer.publish();

@@ -61,12 +61,15 @@ function putWideText(bytes: Uint8Array, at: number, text: string): number {
 /** Reads fields one after the other. Owner: one thread; used for one message after the other. */
 export class FieldReader {
   bytes: Uint8Array = new Uint8Array(0);
+  /** On `bytes`. */
+  view = new DataView(this.bytes.buffer);
   at = 0;
   end = 0;
 
   /** Begins with the `length` bytes at `offset`. */
   reset(bytes: Uint8Array, offset: number, length: number): void {
     if (offset + length > bytes.length) throw damaged(offset);
+    if (bytes !== this.bytes) this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.bytes = bytes;
     this.at = offset;
     this.end = offset + length;

@@ -24,15 +24,17 @@ const textMax = 255;
 const float = new Float64Array(1);
 const floatBytes = new Uint8Array(float.buffer);
 const values: unknown[] = new Array(15).fill(undefined);
-/** Where the next value is read, DECLINED once one was no scalar, and where the record ends. */
-const cursor = { at: 0, end: 0 };
 
 /** The shapes that this thread knows. */
-export const shapes = new Shapes(writeScalar, (bytes) => {
-  const { at } = cursor;
-  if (at === DECLINED) return undefined;
-  cursor.at = at < cursor.end ? readScalar(bytes, at, cursor.end, 0) : DECLINED;
-  return values[0];
+export const shapes = new Shapes(writeScalar, {
+  at: 0,
+  end: 0,
+  read(bytes) {
+    if (this.at === DECLINED) return undefined;
+    this.at = this.at < this.end ? readScalar(bytes, this.at, this.end, 0) : DECLINED;
+    return values[0];
+  },
+  text: readAscii,
 });
 /** The shape seen last, by count and first key, for reading. */
 const readGuesses: (Shape | undefined)[] = new Array(256).fill(undefined);
@@ -91,14 +93,6 @@ export function learn(record: unknown): void {
   if (shape === undefined) return;
   const [first] = shape.keyBytes;
   readGuesses[readSlot(shape.keys.length, first[0], first[1])] = shape;
-}
-
-/** Reads the values of a record of a shape, which take all bytes between `at` and `end`; undefined when they do not. */
-export function readValues(shape: Shape, bytes: Uint8Array, at: number, end: number): object | undefined {
-  cursor.at = at;
-  cursor.end = end;
-  const record = shape.readValues(bytes);
-  return cursor.at === end ? record : undefined;
 }
 
 /** Writes a scalar as a record's values are; returns the end, or DECLINED. */

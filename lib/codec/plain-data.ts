@@ -12,6 +12,8 @@
 import { types } from "node:util";
 import { HoldfastError } from "../base/errors.js";
 import { payloadBytesMax, payloadContainersMax, payloadDepthMax } from "../base/limits.js";
+import { shapes } from "./flat-codec.js";
+import type { RecordCopier, Shape } from "./shape.js";
 
 const longStringUnits = 64;
 const trustAfter = 100;
@@ -26,9 +28,9 @@ interface KeyList {
   clean: number;
   /** Set when the list is trusted. */
   copier: RecordCopier | undefined;
+  /** The shape with these keys, once the list is trusted and if there is one. */
+  shape: Shape | undefined;
 }
-
-type RecordCopier = (source: Record<string, unknown>, depth: number, freeze: boolean) => object;
 
 /** Every typed array that plain data may hold. The order is frozen: the codec writes the position. */
 export const typedArrayKinds = [
@@ -58,8 +60,8 @@ const refused = Symbol("refused");
 const tooLarge = Symbol("too large");
 
 /** Stands for "no list". */
-const nobody: KeyList = { keys: [], clean: 0, copier: undefined };
-const noKeys: KeyList = { keys: [], clean: 0, copier: undefined };
+const nobody: KeyList = { keys: [], clean: 0, copier: undefined, shape: undefined };
+const noKeys: KeyList = { keys: [], clean: 0, copier: undefined, shape: undefined };
 /** All known lists, by a hash of the keys; a newer list takes the slot. */
 const keyLists: KeyList[] = new Array(keyListSlots).fill(nobody);
 /** The list seen last, by the first key: finds the right one without a hash in nearly every case. */
@@ -68,6 +70,7 @@ const guesses: KeyList[] = new Array(guessSlots).fill(nobody);
 let bytes = 0;
 let containers = 0;
 let mutable = false;
+let shape: Shape | undefined;
 
 /** A frozen copy. */
 export interface Frozen<T> {
@@ -84,8 +87,31 @@ export interface Frozen<T> {
  */
 export function copyPlain<T>(value: T, root: string): T {
   bytes = 0;
+  shape = undefined;
   if (typeof value === "number" || typeof value === "boolean") return value;
-  return start(value, root, false) as T;
+  containers = 0;
+  try {
+    return copy(value, 1, false) as T;
+  } catch (thrown) {
+    throw refusal(value, root, thrown);
+  }
+}
+
+/**
+ * `copyPlain` of a record that was copied or decoded before, with the shape that it was found to have: the keys are not
+ * looked at again.
+ */
+export function copyAgain(record: unknown, known: Shape | undefined, root: string): unknown {
+  const copier = known?.copier;
+  if (copier === undefined) return copyPlain(record, root);
+  bytes = 0;
+  containers = 1;
+  return copier(record as Record<string, unknown>, 1, false);
+}
+
+/** The shape of the record that this thread copied last; undefined when it was no record of a shape known by then. */
+export function copiedShape(): Shape | undefined {
+  return shape;
 }
 
 /**
@@ -97,7 +123,12 @@ export function freezePlain<T>(value: T, root: string): Frozen<T> {
   bytes = 0;
   mutable = false;
   if (typeof value === "number" || typeof value === "boolean") return { value, mutable };
-  return { value: start(value, root, true) as T, mutable };
+  containers = 0;
+  try {
+    return { value: copy(value, 1, true) as T, mutable };
+  } catch (thrown) {
+    throw refusal(value, root, thrown);
+  }
 }
 
 /**
@@ -106,15 +137,6 @@ export function freezePlain<T>(value: T, root: string): Frozen<T> {
  */
 export function estimateBytes(): number {
   return bytes;
-}
-
-function start(value: unknown, root: string, freeze: boolean): unknown {
-  containers = 0;
-  try {
-    return copy(value, 1, freeze);
-  } catch (thrown) {
-    throw refusal(value, root, thrown);
-  }
 }
 
 function copy(value: unknown, depth: number, freeze: boolean): unknown {
@@ -163,6 +185,7 @@ function copyRecord(source: Record<string, unknown>, depth: number, freeze: bool
   const trusted = list.copier !== undefined && list.keys.length === count;
   const target = trusted ? list.copier!(source, depth, freeze) : copyUnknownRecord(source, depth, freeze);
   if (freeze) Object.freeze(target);
+  if (trusted && depth === 1) shape = list.shape;
   return target;
 }
 
@@ -176,8 +199,14 @@ function copyUnknownRecord(source: Record<string, unknown>, depth: number, freez
   const list = keys.length > trustedKeysMax ? nobody : keyListOf(keys);
   if (list.copier !== undefined) return list.copier(source, depth, freeze);
   if (!isPlainRecord(source, keys)) throw refused;
-  if (list !== nobody && ++list.clean >= trustAfter) list.copier = makeCopier(keys);
+  if (list !== nobody && ++list.clean >= trustAfter) trust(list);
   return copyKeys(source, keys, {}, depth, freeze);
+}
+
+function trust(list: KeyList): void {
+  list.copier = makeCopier(list.keys);
+  list.shape = shapes.withKeys(list.keys);
+  if (list.shape !== undefined) list.shape.copier = list.copier;
 }
 
 function copyKeys(
@@ -202,7 +231,7 @@ function keyListOf(keys: readonly string[]): KeyList {
   const slot = keyListSlot(keys);
   let list = keyLists[slot]!;
   if (!sameKeys(list.keys, keys)) {
-    list = { keys, clean: 0, copier: undefined };
+    list = { keys, clean: 0, copier: undefined, shape: undefined };
     keyLists[slot] = list;
   }
   guesses[guessSlot(keys[0]!)] = list;

@@ -16,8 +16,20 @@ const keyUnitsMax = 31;
 
 /** Writes a value at an offset; returns the end, or a negative number to decline. */
 export type WriteValue = (value: unknown, bytes: Uint8Array, at: number) => number;
-/** Reads the next value. */
-export type ReadValue = (bytes: Uint8Array) => unknown;
+
+/** Reads a value of any kind that a record may have. */
+export interface ValueReader {
+  /** Where the value is; after `read` where the next one is, or a negative number when it was none. */
+  at: number;
+  /** Where the record ends. */
+  end: number;
+  read(bytes: Uint8Array): unknown;
+  /** A text of ASCII characters, undefined when it is none. */
+  text(bytes: Uint8Array, at: number, length: number): string | undefined;
+}
+
+/** Copies, and checks, the values of a record whose keys are known. */
+export type RecordCopier = (source: Record<string, unknown>, depth: number, freeze: boolean) => object;
 
 export class Shape {
   readonly number: number;
@@ -26,15 +38,17 @@ export class Shape {
   readonly keyBytes: readonly Uint8Array[];
   /** Writes the values of a record of this shape in the order of the keys; returns the end, or a negative number. */
   readonly writeValues: (record: object, bytes: Uint8Array, at: number) => number;
-  /** A record with values read one by one in the order of the keys. */
-  readonly readValues: (bytes: Uint8Array) => object;
+  /** A record with the values between two offsets, in the order of the keys; undefined when they do not end there. */
+  readonly readValues: (bytes: Uint8Array, at: number, end: number) => object | undefined;
   readonly make: (values: readonly unknown[]) => object;
+  /** Copies a record of this shape that was found clean before; undefined until plain-data.ts trusts the keys. */
+  copier: RecordCopier | undefined = undefined;
 
-  constructor(number: number, keys: readonly string[], write: WriteValue, read: ReadValue) {
+  constructor(number: number, keys: readonly string[], write: WriteValue, reader: ValueReader) {
     this.number = number;
     this.keys = keys;
     this.keyBytes = keys.map((key) => Uint8Array.of(0xa0 | key.length, ...Buffer.from(key, "latin1")));
-    const { writeValues, readValues, make } = compiled(keys, write, read) ?? interpreted(keys, write, read);
+    const { writeValues, readValues, make } = compiled(keys, write, reader) ?? interpreted(keys, write, reader);
     this.writeValues = writeValues;
     this.readValues = readValues;
     this.make = make;
@@ -64,11 +78,11 @@ export class Shapes {
   readonly #root = new Branch();
   readonly #byNumber: Shape[] = [];
   readonly #write: WriteValue;
-  readonly #read: ReadValue;
+  readonly #reader: ValueReader;
 
-  constructor(write: WriteValue, read: ReadValue) {
+  constructor(write: WriteValue, reader: ValueReader) {
     this.#write = write;
-    this.#read = read;
+    this.#reader = reader;
   }
 
   /** The shape of a plain object, if it is known. */
@@ -100,12 +114,12 @@ export class Shapes {
 
   /** A shape that is not learned and has no number; undefined when there can be none (S1). */
   alone(keys: readonly string[]): Shape | undefined {
-    return areOfShape(keys) ? new Shape(0, keys, this.#write, this.#read) : undefined;
+    return areOfShape(keys) ? new Shape(0, keys, this.#write, this.#reader) : undefined;
   }
 
   #learn(keys: readonly string[]): Shape | undefined {
     if (this.#byNumber.length >= shapesMax) return undefined;
-    const shape = new Shape(this.#byNumber.length + 1, keys, this.#write, this.#read);
+    const shape = new Shape(this.#byNumber.length + 1, keys, this.#write, this.#reader);
     this.#byNumber.push(shape);
     return shape;
   }
@@ -126,30 +140,75 @@ type Accessors = Pick<Shape, "writeValues" | "readValues" | "make">;
 
 /**
  * Code for these keys: named properties are read and literals made many times faster than key by key, and all records
- * of a shape share one hidden class. Undefined where the process forbids code from strings.
+ * of a shape share one hidden class. Numbers from 0 to 127 and texts of up to 31 characters are written and read in
+ * line: V8 inlines only so much, and a call per value cost a fifth of a message. Undefined where the process forbids
+ * code from strings.
  */
-function compiled(keys: readonly string[], write: WriteValue, read: ReadValue): Accessors | undefined {
+function compiled(keys: readonly string[], write: WriteValue, reader: ValueReader): Accessors | undefined {
   const names = keys.map((key) => JSON.stringify(key));
-  const writes = names.map((name) => `at = write(record[${name}], bytes, at); if (at < 0) return at;`);
-  const reads = names.map((_, i) => `const v${i} = read(bytes);`);
   const fromReads = names.map((name, i) => `${name}: v${i}`).join(", ");
   const fromValues = names.map((name, i) => `${name}: values[${i}]`).join(", ");
   try {
     return new Function(
       "write",
-      "read",
+      "reader",
       `return {
-        writeValues(record, bytes, at) { ${writes.join("\n")} return at; },
-        readValues(bytes) { ${reads.join("\n")} return { ${fromReads} }; },
+        writeValues(record, bytes, at) { ${names.map(writeInLine).join("\n")} return at; },
+        readValues(bytes, at, end) {
+          ${names.map((_, i) => readInLine(i)).join("\n")}
+          return at === end ? { ${fromReads} } : undefined;
+        },
         make(values) { return { ${fromValues} }; },
       };`,
-    )(write, read) as Accessors;
+    )(write, reader) as Accessors;
   } catch {
     return undefined;
   }
 }
 
-function interpreted(keys: readonly string[], write: WriteValue, read: ReadValue): Accessors {
+function writeInLine(name: string, i: number): string {
+  return `
+    const v${i} = record[${name}];
+    if (typeof v${i} === "number" && v${i} > 0 && v${i} < 128 && (v${i} | 0) === v${i}) bytes[at++] = v${i};
+    else if (typeof v${i} === "string" && v${i}.length < 32) {
+      const length = v${i}.length;
+      bytes[at++] = 0xa0 | length;
+      for (let i = 0; i < length; i++) {
+        const unit = v${i}.charCodeAt(i);
+        if (unit > 0x7f) return -1;
+        bytes[at + i] = unit;
+      }
+      at += length;
+    } else {
+      at = write(v${i}, bytes, at);
+      if (at < 0) return -1;
+    }`;
+}
+
+function readInLine(i: number): string {
+  return `
+    let v${i};
+    const h${i} = at < end ? bytes[at] : -1;
+    if (h${i} < 0) return undefined;
+    if (h${i} < 0x80) {
+      v${i} = h${i};
+      at++;
+    } else if (h${i} >= 0xa0 && h${i} < 0xc0) {
+      const length = h${i} & 0x1f;
+      if (at + 1 + length > end) return undefined;
+      v${i} = reader.text(bytes, at + 1, length);
+      if (v${i} === undefined) return undefined;
+      at += 1 + length;
+    } else {
+      reader.at = at;
+      reader.end = end;
+      v${i} = reader.read(bytes);
+      at = reader.at;
+      if (at < 0) return undefined;
+    }`;
+}
+
+function interpreted(keys: readonly string[], write: WriteValue, reader: ValueReader): Accessors {
   return {
     writeValues(record, bytes, at) {
       let end = at;
@@ -158,7 +217,12 @@ function interpreted(keys: readonly string[], write: WriteValue, read: ReadValue
       }
       return end;
     },
-    readValues: (bytes) => Object.fromEntries(keys.map((key) => [key, read(bytes)])),
+    readValues(bytes, at, end) {
+      reader.at = at;
+      reader.end = end;
+      const record = Object.fromEntries(keys.map((key) => [key, reader.read(bytes)]));
+      return reader.at === end ? record : undefined;
+    },
     make: (values) => Object.fromEntries(keys.map((key, i) => [key, values[i]])),
   };
 }

@@ -1,6 +1,6 @@
 /** From an id to its key group, and from key groups to shards: contiguous ranges that differ in size by at most one. */
 import { invariant } from "../base/invariant.js";
-import { hashId } from "./hash.js";
+import { hashId32 } from "./hash.js";
 
 /** Key groups `first <= g < end`. */
 export interface KeyGroupRange {
@@ -10,7 +10,16 @@ export interface KeyGroupRange {
 
 /** The key group of an id, for ever. */
 export function keyGroupOf(id: string, keyGroups: number): number {
-  return hashId(id) % keyGroups;
+  return keyGroupOfHash(hashId32(id), keyGroups);
+}
+
+/**
+ * The key group of an id with this signed hash: the unsigned hash modulo the number of groups, in steps that stay small
+ * integers. The operator on an unsigned number is a division of doubles, 25 ns of a turn's 240.
+ */
+export function keyGroupOfHash(hash: number, keyGroups: number): number {
+  if ((keyGroups & (keyGroups - 1)) === 0) return hash & (keyGroups - 1);
+  return ((((hash >>> 1) % keyGroups) << 1) + (hash & 1)) % keyGroups;
 }
 
 /** The shard that owns a key group. */

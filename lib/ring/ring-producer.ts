@@ -25,11 +25,12 @@ export class RingProducer {
   /** The data area; payloads are written here at the offset that `tryClaim` returned. */
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** The data area as words: payloads are 8-aligned. */
+  readonly words: Int32Array;
   /** Largest payload that the ring takes. */
   readonly recordBytesMax: number;
 
   readonly #control: Int32Array;
-  readonly #words: Int32Array;
   readonly #capacity: number;
   /** End of what is committed. */
   #tail: number;
@@ -46,7 +47,7 @@ export class RingProducer {
     this.view = view;
     this.recordBytesMax = recordBytesMax;
     this.#control = control;
-    this.#words = words;
+    this.words = words;
     this.#capacity = capacity;
     this.#tail = Atomics.load(control, tailWord);
     this.#published = this.#tail;
@@ -66,7 +67,7 @@ export class RingProducer {
     const end = (tail + padding + span) | 0;
     if (((end - this.#head) | 0) > this.#capacity && !this.hasRoom(end)) return FULL;
 
-    const words = this.#words;
+    const { words } = this;
     let word = index >> 2;
     if (padding !== 0) {
       words[word] = padding - recordHeaderBytes; // P2

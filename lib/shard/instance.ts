@@ -12,6 +12,7 @@
 import { invariant } from "../base/invariant.js";
 import type { Extras } from "../codec/extras.js";
 import type { Ask, Peer } from "../codec/message-codec.js";
+import type { Shape } from "../codec/shape.js";
 import type { Column, FunctionEntry } from "./registry.js";
 import type { Waiting } from "./waiting.js";
 
@@ -41,7 +42,7 @@ export abstract class StateCell {
 /** An instance is the cell of its first state, which is the only one of most functions: one object less to reach. */
 export class Instance extends StateCell {
   readonly id: string;
-  /** `hashId(id)` as a signed number. */
+  /** `hashId32(id)` */
   readonly hash: number;
   readonly keyGroup: number;
   readonly entry: FunctionEntry;
@@ -50,6 +51,8 @@ export class Instance extends StateCell {
   state: InstanceState = "ready";
   /** Its messages that left the queue and are not done; an instance with any is never evicted. */
   held = 0;
+  /** Names it as a caller in the shard's channels (frame-codec.ts), once it has sent to another shard; 0 before. */
+  number = 0;
   /** Messages that wait for this instance (I1). */
   pending: Waiting | undefined = undefined;
   /** The cells of the other states, as far as they are in memory. */
@@ -121,12 +124,14 @@ export interface Origin {
 export class Message {
   readonly entry: FunctionEntry;
   readonly id: string;
-  /** `hashId(id)` as a signed number. */
+  /** `hashId32(id)` */
   readonly hash: number;
   readonly keyGroup: number;
   /** The instance, once the message has left the queue (I3). */
   instance: Instance | undefined = undefined;
   readonly payload: unknown;
+  /** The shape of the payload, when it is known. */
+  readonly shape: Shape | undefined;
   readonly origin: Origin;
   readonly sequence: number;
   readonly idHi: number;
@@ -149,6 +154,7 @@ export class Message {
     hash: number,
     keyGroup: number,
     payload: unknown,
+    shape: Shape | undefined,
     origin: Origin,
     sequence: number,
     idHi: number,
@@ -164,6 +170,7 @@ export class Message {
     this.hash = hash;
     this.keyGroup = keyGroup;
     this.payload = payload;
+    this.shape = shape;
     this.origin = origin;
     this.sequence = sequence;
     this.idHi = idHi;

@@ -12,9 +12,10 @@ import { invariant } from "../base/invariant.js";
 import { Queue } from "../base/queue.js";
 import type { Outbound } from "../channel/outbound.js";
 import type { Extras } from "../codec/extras.js";
-import { FrameWriter } from "../codec/frame-codec.js";
+import { FrameWriter, type NumberedPeer } from "../codec/frame-codec.js";
 import { type Peer, writeMessageHead } from "../codec/message-codec.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
+import type { Shape } from "../codec/shape.js";
 
 /** An encoded message that waits for room. */
 export interface OutboxEntry {
@@ -59,17 +60,18 @@ export class Outbox {
     hash: number,
     idHi: number,
     idLo: number,
-    caller: Peer | undefined,
+    caller: NumberedPeer | undefined,
     payload: unknown,
     epoch: number,
     keyGroup: number,
+    shape: Shape | undefined,
   ): void {
     const sequence = ++this.#accepted;
     const writer = this.#writer;
     if (this.#entries.length === 0) {
-      writer.reset();
-      this.#frames.write(writer, code, id, hash, idHi, idLo, caller, payload);
-      if (writer.length <= this.#channel.frameBytesMax && this.#channel.offer(writer.memory, writer.length, epoch)) {
+      this.#frames.write(writer, code, id, hash, idHi, idLo, caller, payload, shape);
+      const { length } = writer;
+      if (length <= this.#channel.frameBytesMax && this.#channel.offerWords(writer.words, length, epoch)) {
         this.#frames.commit();
         invariant(this.#channel.sent === sequence, "ring order is send order");
         return;

@@ -49,6 +49,8 @@ export interface RowColumn {
 export class FunctionEntry {
   readonly type: string;
   readonly code: number;
+  /** The same as a signed number, as frames say it. */
+  readonly code32: number;
   readonly definition: FunctionDefinition<unknown, StateSpecs, unknown>;
   /** The states that are cells. */
   readonly columns: readonly Column[];
@@ -69,6 +71,7 @@ export class FunctionEntry {
     this.dynamic = dynamic;
     this.type = definition.type;
     this.code = hashName32(definition.type);
+    this.code32 = this.code | 0;
     this.definition = definition;
     const declared = Object.entries(definition.options.state ?? {});
     const cells = declared.filter((state): state is [string, ValueSpec<unknown>] => isCell(state[1]));
@@ -238,10 +241,11 @@ export class Registry {
     return entry;
   }
 
-  /** The entry with a code. */
+  /** The entry with a code, signed or not. */
   coded(code: number): FunctionEntry | undefined {
-    if (this.#lastCoded?.code === code) return this.#lastCoded;
-    this.#lastCoded = this.byCode.get(code);
+    const code32 = code | 0;
+    if (this.#lastCoded?.code32 === code32) return this.#lastCoded;
+    this.#lastCoded = this.byCode.get(code32 >>> 0);
     return this.#lastCoded;
   }
 }

@@ -18,6 +18,7 @@ import type { Clock } from "../base/clock.js";
 import { type ErrorCode, HoldfastError, isHoldfastError, toWire } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import {
+  channelCallersMax,
   fullAddressBytesMax,
   ingestPerStepMax,
   messageBytesEstimate,
@@ -31,11 +32,12 @@ import type { Extras } from "../codec/extras.js";
 import { FrameReader, isCompact } from "../codec/frame-codec.js";
 import { type Ask, MessageReader, type Peer } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
-import { copyPlain, estimateBytes } from "../codec/plain-data.js";
+import { copyAgain, copyPlain, estimateBytes } from "../codec/plain-data.js";
+import type { Shape } from "../codec/shape.js";
 import { type Reject, rejectsName } from "../model/ingress.js";
 import { childHi, childLo } from "../model/message-id.js";
-import { hashId } from "../partition/hash.js";
-import { shardOfKeyGroup } from "../partition/key-groups.js";
+import { hashId32 } from "../partition/hash.js";
+import { keyGroupOf, keyGroupOfHash, shardOfKeyGroup } from "../partition/key-groups.js";
 import { gatewaySender, inflightKeyBytes, writeInflightKey } from "../store/row-key.js";
 import { Asks, askCycle } from "./asks.js";
 import { AsyncTurns, type PendingTurn } from "./async-turns.js";
@@ -43,7 +45,7 @@ import { EngineTime } from "./engine-time.js";
 import { EntryRows } from "./entry-rows.js";
 import { Failures } from "./failures.js";
 import { type FeedPort, IngressFeed, splitKey } from "./ingress-feed.js";
-import { ABSENT, type Instance, Message, type Origin, type StateCell } from "./instance.js";
+import { ABSENT, Instance, Message, type Origin, type StateCell } from "./instance.js";
 import { Mailbox } from "./mailbox.js";
 import { Operations, type OperationsPort } from "./operations.js";
 import { Outbox, type OutboxEntry } from "./outbox.js";
@@ -100,6 +102,8 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   #exhausted = false;
   #epoch: number;
   #localSequence = 0;
+  /** Instances that have a number as callers. */
+  #callers = 0;
   #gatewayConsumed: number;
   #gatewayCaptured: number;
   output = new OutputWriter();
@@ -271,7 +275,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   }
 
   keyGroupOf(id: string): number {
-    return hashId(id) % this.config.keyGroups;
+    return keyGroupOf(id, this.config.keyGroups);
   }
 
   owns(keyGroup: number): boolean {
@@ -466,6 +470,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       targetId,
       targetHash,
       payload,
+      frames.shape,
       origin,
       sequence,
       idHi,
@@ -481,12 +486,13 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
 
   #enqueue(reader: MessageReader, origin: Origin, sequence: number, length: number, rowed: boolean): void {
     const { targetCode, targetId, idHi, idLo, caller, ask, targetType, extras } = reader;
-    const hash = hashId(targetId) | 0;
+    const hash = hashId32(targetId);
     this.#admit(
       targetCode,
       targetId,
       hash,
       reader.payload(),
+      undefined,
       origin,
       sequence,
       idHi,
@@ -506,6 +512,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     id: string,
     hash: number,
     payload: unknown,
+    shape: Shape | undefined,
     origin: Origin,
     sequence: number,
     idHi: number,
@@ -519,7 +526,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   ): void {
     const entry = type === undefined ? this.registry.coded(code) : this.registry.restored(type);
     invariant(entry !== undefined, "a message is for a known function type");
-    const keyGroup = (hash >>> 0) % this.config.keyGroups;
+    const keyGroup = keyGroupOfHash(hash, this.config.keyGroups);
     invariant(this.#shardOf[keyGroup] === this.index, "a message arrives at the shard of its key group");
     const weight = messageBytesEstimate + length;
     const message = new Message(
@@ -528,6 +535,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       hash,
       keyGroup,
       payload,
+      shape,
       origin,
       sequence,
       idHi,
@@ -631,7 +639,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   }
 
   sendRouted(root: string, index: number, entry: FunctionEntry, id: string, payload: unknown, weight: number): void {
-    this.dispatch(entry, id, payload, weight, hashId(`${root}#`) | 0, hashId(root) | 0, index, undefined);
+    this.dispatch(entry, id, payload, weight, hashId32(`${root}#`), hashId32(root), index, undefined);
   }
 
   reject(ingress: string, reject: Reject, error: unknown): void {
@@ -679,11 +687,11 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     entry.context ??= new TurnContext(this, entry);
     const { context } = entry;
     context.begin(message);
-    this.#ports.control.setTurn(this.index, entry.code);
+    this.#ports.control.setTurn(this.index, entry.code32);
     this.#turns++;
     let outcome: void | PromiseLike<void>;
     try {
-      outcome = entry.definition.options.receive(context, copyPlain(message.payload, "message"));
+      outcome = entry.definition.options.receive(context, copyAgain(message.payload, message.shape, "message"));
     } catch (error) {
       this.#fail(context, message, error);
       return;
@@ -700,8 +708,8 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       if (handle.touched) this.#state.write(handle.cell, handle.staged, handle.stagedMutable, this.#epoch);
     }
     for (let i = 0; i < context.sendCount; i++) {
-      const { entry, id, payload, weight } = context.sends[i];
-      this.dispatch(entry, id, payload, weight, message.idHi, message.idLo, i, message.target);
+      const { entry, id, payload, shape, weight } = context.sends[i];
+      this.dispatch(entry, id, payload, weight, message.idHi, message.idLo, i, message.target, undefined, shape);
     }
     if (context.records.length > 0)
       for (const { egressCode, bytes } of context.records) this.output.record(egressCode, bytes);
@@ -731,9 +739,10 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     index: number,
     caller: Peer | undefined,
     extras: Extras | undefined = undefined,
+    payloadShape: Shape | undefined = undefined,
   ): void {
-    const hash = hashId(id) | 0;
-    const keyGroup = (hash >>> 0) % this.config.keyGroups;
+    const hash = hashId32(id);
+    const keyGroup = keyGroupOfHash(hash, this.config.keyGroups);
     const shard = this.#shardOf[keyGroup];
     const lo = childLo(parentLo, index);
     const hi = childHi(parentHi, lo, index);
@@ -747,6 +756,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
         hash,
         keyGroup,
         payload,
+        payloadShape,
         origin,
         sequence,
         hi,
@@ -767,7 +777,13 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       outbox.sendWhole(entry.code, id, hi, lo, caller, payload, this.#epoch, keyGroup, type, extras);
       return;
     }
-    outbox.send(entry.code, id, hash, hi, lo, caller, payload, this.#epoch, keyGroup);
+    if (caller instanceof Instance && caller.number === 0) this.#number(caller);
+    outbox.send(entry.code32, id, hash, hi, lo, caller, payload, this.#epoch, keyGroup, payloadShape);
+  }
+
+  /** Gives an instance a number as a caller, as long as there are any. */
+  #number(caller: Instance): void {
+    if (this.#callers < channelCallersMax) caller.number = ++this.#callers;
   }
 
   // --- requests -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@
  */
 import { HoldfastError } from "../base/errors.js";
 import { askTimeoutMs, payloadBytesMax } from "../base/limits.js";
-import { copyPlain, estimateBytes, freezePlain } from "../codec/plain-data.js";
+import { copiedShape, copyPlain, estimateBytes, freezePlain } from "../codec/plain-data.js";
+import type { Shape } from "../codec/shape.js";
 import { Address, type AnyAddress } from "../model/address.js";
 import type { Context, ContextAskOptions, DelayOptions } from "../model/context.js";
 import type { EgressDefinition } from "../model/egress.js";
@@ -57,6 +58,8 @@ export interface StagedSend {
   entry: FunctionEntry;
   id: string;
   payload: unknown;
+  /** The shape of the payload, when it is known. */
+  shape: Shape | undefined;
   /** Estimated bytes of the payload beyond a small message's. */
   weight: number;
 }
@@ -318,17 +321,20 @@ export class TurnContext implements Context<StateSpecs, unknown, unknown> {
     return entry;
   }
 
+  /** Stages a send of the value that was copied last. */
   #stage(entry: FunctionEntry, id: string, payload: unknown): void {
     const index = this.sendCount++; // T3
-    const weight = typeof payload === "object" || typeof payload === "string" ? estimateBytes() : 0;
+    const weight = estimateBytes(); // of the copy that was made last, as the shape is
+    const shape = copiedShape();
     if (index < this.sends.length) {
       const send = this.sends[index];
       send.entry = entry;
       send.id = id;
       send.payload = payload;
+      send.shape = shape;
       send.weight = weight;
     } else {
-      this.sends.push({ entry, id, payload, weight });
+      this.sends.push({ entry, id, payload, shape, weight });
     }
   }
 }

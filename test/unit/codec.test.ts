@@ -385,10 +385,7 @@ describe("flat records", () => {
     }
   }
 
-  const noValues = new Shapes(
-    () => 0,
-    () => 0,
-  );
+  const noValues = new Shapes(() => 0, { at: 0, end: 0, read: () => 0, text: () => "" });
 
   test("records that share their first keys come back, whichever was seen before", () => {
     const records = [
@@ -478,10 +475,7 @@ describe("flat records", () => {
   });
 
   test("shapes are numbered as they are learned, each list of keys once, and there is an end", () => {
-    const shapes = new Shapes(
-      () => 0,
-      () => 0,
-    );
+    const shapes = new Shapes(() => 0, { at: 0, end: 0, read: () => 0, text: () => "" });
     for (let round = 0; round < 2; round++) {
       for (let i = 0; i < shapesMax + 100; i++) {
         const shape = shapes.withKeys(["type", `k${i}`]);

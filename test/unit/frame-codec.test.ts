@@ -52,7 +52,17 @@ class Sender {
   write(sent: Sent): Uint8Array {
     const writer = new ByteWriter();
     const { code, id, idHi, idLo, caller, payload } = sent;
-    this.#frames.write(writer, code, id, hashId(id), idHi, idLo, caller, payload);
+    this.#frames.write(
+      writer,
+      code,
+      id,
+      hashId(id),
+      idHi,
+      idLo,
+      caller && { number: 0, ...caller },
+      payload,
+      undefined,
+    );
     const bytes = writer.take();
     const at = shapeAt(sent);
     if (bytes[at] !== 0) bytes[at] = shapesMax + 1 - bytes[at];
@@ -75,7 +85,7 @@ function storedForm({ code, id, idHi, idLo, caller, payload }: Sent): Uint8Array
 }
 
 function assertHead(reader: FrameReader, sent: Sent): void {
-  assert.equal(reader.targetCode, sent.code);
+  assert.equal(reader.targetCode >>> 0, sent.code);
   assert.equal(reader.targetId, sent.id);
   assert.equal(reader.targetHash, hashId(sent.id) | 0);
   assert.equal(reader.idHi, sent.idHi);
