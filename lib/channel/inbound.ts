@@ -87,7 +87,7 @@ export class Inbound {
     invariant(this.#atHand, "a message is at hand");
     this.#atHand = false;
     this.#consumer.advance();
-    this.#assembly.clear();
+    if (this.#assembly.length !== 0) this.#assembly.clear();
     this.received++;
   }
 

@@ -189,7 +189,13 @@ export class FrameReader {
     this.idLo = view.getInt32(offset + idLoAt, true);
     fields.at = offset + fixedBytes;
     if ((flags & ~knownFlags) !== 0) throw damaged(offset);
-    this.#readCaller(flags);
+    const number = (flags & (hasCaller | hasCallerNumber)) === hasCallerNumber ? fields.i32() : 0;
+    const caller = number > 0 && number < this.#callers.length ? this.#callers[number] : undefined;
+    if (caller === undefined) this.#readCaller(flags, number);
+    else {
+      this.caller = caller;
+      this.#definesCaller = false;
+    }
     this.targetId = fields.text();
     this.#shapeNumber = fields.u8();
     this.#definesShape = (flags & definesShape) !== 0;
@@ -225,17 +231,21 @@ export class FrameReader {
     this.#codec.write(this.#payloadAhead(), writer);
   }
 
-  #readCaller(flags: number): void {
+  /** Reads a caller that is none of those known by number; `alone` is the number, read already, that has to say it. */
+  #readCaller(flags: number, alone: number): void {
     const fields = this.#fields;
-    const full = (flags & hasCaller) !== 0;
-    const number = (flags & hasCallerNumber) === 0 ? 0 : fields.u32();
-    this.#callerNumber = number;
-    this.#definesCaller = full && number !== 0;
-    if (full) this.caller = this.#callerInFull();
-    else if (number === 0) this.caller = undefined;
-    else this.caller = this.#callers[number] ?? this.#callersAhead.get(number);
-    const damage = number > channelCallersMax || (this.caller === undefined && number !== 0);
-    if (damage) throw damaged(fields.at);
+    if ((flags & hasCaller) === 0) {
+      this.#definesCaller = false;
+      this.caller = this.#callersAhead.get(alone);
+      if (this.caller === undefined && (flags & hasCallerNumber) !== 0) throw damaged(fields.at);
+      return;
+    }
+    this.#definesCaller = (flags & hasCallerNumber) !== 0;
+    this.#callerNumber = this.#definesCaller ? fields.u32() : 0;
+    if (this.#callerNumber > channelCallersMax || (this.#definesCaller && this.#callerNumber === 0)) {
+      throw damaged(fields.at);
+    }
+    this.caller = this.#callerInFull();
   }
 
   #defineCaller(number: number): void {

@@ -442,6 +442,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       channel.take();
       taken++;
     }
+    if (taken > 0) this.touch();
     return taken;
   }
 
@@ -463,25 +464,30 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       return;
     }
     frames.read(body, offset, length);
-    const { targetCode, targetId, targetHash, idHi, idLo, caller } = frames;
     const payload = frames.payload();
-    this.#admit(
-      targetCode,
-      targetId,
-      targetHash,
+    const entry = this.registry.coded(frames.targetCode);
+    invariant(entry !== undefined, "a message is for a known function type");
+    const hash = frames.targetHash;
+    const keyGroup = keyGroupOfHash(hash, this.config.keyGroups);
+    invariant(this.#shardOf[keyGroup] === this.index, "a message arrives at the shard of its key group");
+    const message = new Message(
+      entry,
+      frames.targetId,
+      hash,
+      keyGroup,
       payload,
       frames.shape,
       origin,
       sequence,
-      idHi,
-      idLo,
-      caller,
+      frames.idHi,
+      frames.idLo,
+      frames.caller,
       undefined,
-      length,
+      messageBytesEstimate + length,
       rowed,
       undefined,
-      undefined,
     );
+    this.#mailbox.accept(message);
   }
 
   #enqueue(reader: MessageReader, origin: Origin, sequence: number, length: number, rowed: boolean): void {

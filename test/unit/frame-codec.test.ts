@@ -3,9 +3,9 @@ import test, { describe } from "node:test";
 import fc from "fast-check";
 import { ByteWriter } from "../../lib/base/bytes.js";
 import { HoldfastError, isHoldfastError } from "../../lib/base/errors.js";
-import { idLengthMax } from "../../lib/base/limits.js";
+import { channelCallersMax, idLengthMax } from "../../lib/base/limits.js";
 import { shapeOf } from "../../lib/codec/flat-codec.js";
-import { FrameReader, FrameWriter, isCompact } from "../../lib/codec/frame-codec.js";
+import { FrameReader, FrameWriter, isCompact, type NumberedPeer } from "../../lib/codec/frame-codec.js";
 import { type Peer, writeMessageHead } from "../../lib/codec/message-codec.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { copyPlain } from "../../lib/codec/plain-data.js";
@@ -48,25 +48,26 @@ function shapeAt({ id, caller }: Sent): number {
 /** The sending end in another thread: the numbers of its shapes are not those of this thread. */
 class Sender {
   readonly #frames = new FrameWriter(new PayloadCodec());
+  readonly #numbered: ((caller: Peer) => number) | undefined;
+
+  /** With `numbered`, which gives each caller its number, 0 for none. */
+  constructor(numbered?: (caller: Peer) => number) {
+    this.#numbered = numbered;
+  }
 
   write(sent: Sent): Uint8Array {
     const writer = new ByteWriter();
     const { code, id, idHi, idLo, caller, payload } = sent;
-    this.#frames.write(
-      writer,
-      code,
-      id,
-      hashId(id),
-      idHi,
-      idLo,
-      caller && { number: 0, ...caller },
-      payload,
-      undefined,
-    );
+    this.#frames.write(writer, code, id, hashId(id), idHi, idLo, this.#asNumbered(caller), payload, undefined);
     const bytes = writer.take();
+    if (this.#numbered !== undefined) return bytes;
     const at = shapeAt(sent);
     if (bytes[at] !== 0) bytes[at] = shapesMax + 1 - bytes[at];
     return bytes;
+  }
+
+  #asNumbered(caller: Peer | undefined): NumberedPeer | undefined {
+    return caller && { ...caller, number: this.#numbered?.(caller) ?? 0 };
   }
 
   /** A frame that enters the ring. */
@@ -252,6 +253,68 @@ describe("frames", () => {
     );
   });
 
+  /** Numbers callers as they come, and leaves every fourth without one. */
+  function numbering(): (caller: Peer) => number {
+    const numbers = new Map<string, number>();
+    return (caller) => {
+      const name = JSON.stringify([caller.code, caller.id]);
+      if (!numbers.has(name)) numbers.set(name, numbers.size % 4 === 3 ? 0 : numbers.size + 1);
+      return numbers.get(name) as number;
+    };
+  }
+
+  test("callers with numbers come through channels that take, look ahead and refuse", () => {
+    const callers: Peer[] = ["a", "b", "中", "\ud800", ""].map((id, code) => ({ code, id }));
+    const anyOf = fc.record({ sent: fc.constantFrom(...callers).map((caller) => sentOf({ n: 1 }, "id", caller)) });
+    const kinds = fc.constantFrom("send" as const, "refuse" as const, "take" as const, "look" as const);
+    fc.assert(
+      fc.property(fc.array(fc.tuple(kinds, anyOf), { maxLength: 40 }), (steps) => {
+        const sender = new Sender(numbering());
+        const reader = new FrameReader(new PayloadCodec());
+        const ring: Frame[] = [];
+        for (const [kind, { sent }] of steps) {
+          if (kind === "send") ring.push({ bytes: inRing(sender.send(sent)), sent });
+          else if (kind === "refuse") sender.write(sent);
+          else if (kind === "take" && ring.length > 0) assertTaken(reader, ring.shift() as Frame);
+          else {
+            reader.lookAhead();
+            for (const frame of ring) assertStored(reader, frame);
+          }
+        }
+        for (const frame of ring) assertTaken(reader, frame);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("a caller is a number once the frame that defines it is in the ring", () => {
+    const sender = new Sender(() => 7);
+    const sent = sentOf(1, "id", { code: 5, id: "caller" });
+    const refused = sender.write(sent);
+    const [first, second] = [sender.send(sent), sender.send(sent)];
+    assert.deepEqual(first, refused, "a definition that was refused is made again");
+    assert.equal(first.length - second.length, 4 + textBytes("caller"));
+    const reader = new FrameReader(codec);
+    for (const bytes of [first, second]) {
+      reader.read(bytes, 0, bytes.length);
+      assert.equal(reader.payload(), 1);
+      assertHead(reader, sent);
+    }
+    assertDamaged(new FrameReader(codec), second);
+  });
+
+  test("a number of a caller over the limit, or none where there should be one, is reported", () => {
+    const at = fixedBytes;
+    const bytes = new Sender(() => 7).send(sentOf(1, "id", { code: 5, id: "caller" }));
+    const view = new DataView(bytes.buffer);
+    for (const number of [0, channelCallersMax + 1, 0xffff_ffff]) {
+      view.setUint32(at, number, true);
+      assertDamaged(new FrameReader(codec), bytes);
+    }
+    view.setUint32(at, channelCallersMax, true);
+    new FrameReader(codec).read(bytes, 0, bytes.length);
+  });
+
   test("a frame is read at its offset, between others", () => {
     const sender = new Sender();
     const frames = [1, 2, 3].map((n) => ({ sent: sentOf({ n }, `id ${n}`), bytes: new Uint8Array() }));
@@ -395,7 +458,7 @@ describe("damaged frames", () => {
 
   test("an unknown flag is reported", () => {
     const bytes = new Sender().send(sentOf(1));
-    for (const flag of [4, 8, 16, 32, 64]) assertDamaged(new FrameReader(codec), bytes.with(0, bytes[0] | flag));
+    for (const flag of [8, 16, 32, 64]) assertDamaged(new FrameReader(codec), bytes.with(0, bytes[0] | flag));
   });
 
   test("an unknown form of text is reported", () => {
