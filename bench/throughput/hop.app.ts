@@ -12,7 +12,7 @@ export interface Hop {
 }
 
 /** Ids are `user-0` … `user-<keys - 1>`; the workload reads this from the environment, as threads have no other way. */
-export const keys = Number(process.env.HOLDFAST_BENCH_KEYS ?? 10_000);
+const keys = Number(process.env.HOLDFAST_BENCH_KEYS ?? 10_000);
 
 /** Counts what arrives; asked with no hops and no amount it tells its count. */
 export const counter = defineFunction("bench/counter", {
