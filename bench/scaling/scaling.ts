@@ -41,6 +41,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     checksum: none.checksum + one.checksum + three.checksum,
     ratioWithoutWork: rounded(none.ratio),
     ratioWithOneMicrosecond: rounded(one.ratio),
+    workMicros: rounded(1e6 / three.one - 1e6 / none.one), // what the 3 µs were, in turns of one shard
     shards,
   };
 }
