@@ -1,40 +1,71 @@
 /**
- * `npm run bench -- NAME [--json] [--quick] [options]`: runs one bench. Its last line is one JSON object.
+ * `npm run bench -- NAME [--json] [--quick] [options]`: runs one bench. Its last line on standard output is one JSON
+ * object; everything else goes to standard error.
  */
 import { parseArgs } from "node:util";
+import type { BenchOptions, BenchResult } from "./bench.js";
+import { benches } from "./benches.js";
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: "boolean", default: false },
-    quick: { type: "boolean", default: false },
-    rounds: { type: "string" },
-    shards: { type: "string" },
-    messages: { type: "string" },
-    keys: { type: "string" },
-  },
-});
+const numbers = ["rounds", "shards", "keys", "messages", "load", "chains", "addresses"] as const;
 
-if (values.keys !== undefined) process.env.HOLDFAST_BENCH_KEYS = values.keys;
-const log = (line: string): void => console.error(line);
-const [name] = positionals;
+await main();
 
-switch (name) {
-  case "throughput": {
-    const bench = await import("./throughput/throughput.js");
-    const result = await bench.throughput({
-      shards: Number(values.shards ?? 2),
-      rounds: Number(values.rounds ?? (values.quick ? 3 : 7)),
-      chainsPerShard: 500,
-      messages: Number(values.messages ?? (values.quick ? 500_000 : 5_000_000)),
-      baselineMessages: values.quick ? 200_000 : 1_000_000,
-      log,
-    });
-    if (!values.json) log(`${result.value} msg/s, ${result.ratio} times postMessage`);
-    console.log(JSON.stringify(result));
-    break;
-  }
-  default:
-    console.error(`there is no bench "${name ?? ""}"; there is: throughput`);
+async function main(): Promise<void> {
+  const command = parse();
+  const load = command === undefined ? undefined : benches.get(command.name);
+  if (command === undefined || load === undefined) {
+    console.error(
+      `usage: npm run bench -- NAME [--json] [--quick] [--cap] [${numbers.map((n) => `--${n} N`).join("] [")}]`,
+    );
+    console.error(`where NAME is one of ${[...benches.keys()].join(", ")}`);
     process.exitCode = 2;
+    return;
+  }
+  const bench = await load();
+  const result = await bench.run(command.options);
+  if (!command.json) console.error(sentence(result));
+  console.log(JSON.stringify(result));
+}
+
+/** Undefined, and why on standard error, when the command line cannot be understood. */
+function parse(): { name: string; json: boolean; options: BenchOptions } | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: "boolean", default: false },
+        quick: { type: "boolean", default: false },
+        cap: { type: "boolean" },
+        rounds: { type: "string" },
+        shards: { type: "string" },
+        keys: { type: "string" },
+        messages: { type: "string" },
+        load: { type: "string" },
+        chains: { type: "string" },
+        addresses: { type: "string" },
+      },
+    });
+    const given: Partial<Record<(typeof numbers)[number], number>> = {};
+    for (const name of numbers) {
+      const text = values[name];
+      if (text !== undefined) given[name] = positive(name, text);
+    }
+    const { json, quick, cap } = values;
+    const log = (line: string): void => console.error(line);
+    return { name: positionals[0] ?? "", json, options: { quick, ...given, ...(cap && { cap }), log } };
+  } catch (error) {
+    console.error((error as Error).message);
+    return undefined;
+  }
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new Error(`--${name} must be a number above 0, not ${text}`);
+}
+
+function sentence({ name, value, unit, baseline, ratio }: BenchResult): string {
+  const compared = ratio === undefined ? "" : `, ${ratio} to the baseline of ${baseline}`;
+  return `${name}: ${value} ${unit}${compared}`;
 }

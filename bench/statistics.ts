@@ -10,3 +10,13 @@ export function median(values: readonly number[]): number {
 export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / median(values);
 }
+
+/** Three significant digits or more: what a result line shows. */
+export function rounded(value: number, digits = 3): number {
+  return Math.abs(value) >= 10 ** digits ? Math.round(value) : Number(value.toPrecision(digits));
+}
+
+/** `2.03 M/s` */
+export function millions(perSecond: number): string {
+  return `${(perSecond / 1e6).toFixed(2)} M/s`;
+}
