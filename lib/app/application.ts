@@ -89,6 +89,9 @@ export class Application {
   readonly #delivery: EgressDelivery;
   #waiters: Waiter[] = [];
   #committed = 0;
+  /** The last epoch that each generation has committed. */
+  readonly #committedBy = new Map<number, number>();
+  #requestsAgain = 0;
   #inFlight = 0;
   #counts: readonly ShardCounts[] = [];
   /** Counts of generations that are over. */
@@ -323,7 +326,15 @@ export class Application {
 
   #onConnected(channels: Parameters<Gateway["connect"]>[0], report: RecoveryReport): void {
     this.#gateway.connect(channels, report.gatewayConsumed);
-    if (this.#waiters.length > 0) void this.#supervisor.request().catch(() => {}); // what they wait for began in the old generation
+    this.#requestsAgain = 2;
+    this.#requestAgain();
+  }
+
+  /** What waiters asked for is lost with the generation that they asked. It was at most two epochs beyond the last one. */
+  #requestAgain(): void {
+    if (this.#requestsAgain === 0 || this.#waiters.length === 0) return;
+    this.#requestsAgain--;
+    void this.#supervisor.request().catch(() => {});
   }
 
   #onDisconnected(reason: Error, attempt: number): void {
@@ -339,6 +350,7 @@ export class Application {
 
   #onCommitted(notice: CommitNotice): void {
     this.#committed = notice.epoch;
+    this.#committedBy.set(notice.generation, notice.epoch);
     this.#inFlight = notice.inFlight;
     this.#counts = notice.counts;
     this.#delivery.deliver(notice.epoch, notice.outputs);
@@ -346,6 +358,7 @@ export class Application {
       if (consumed !== undefined) this.#gateway.committed(shard, consumed);
     }
     this.#serveWaiters();
+    this.#requestAgain();
   }
 
   #onLog(state: LogState): void {
@@ -364,16 +377,16 @@ export class Application {
 
   /**
    * @internal Runs a command of the shards' parts, in the shard of an id or in all, and resolves with the results by shard when
-   * what it did is durable.
+   * what it did is durable. When its generation ends before that, nothing of it is left, and it is run again.
    */
   async command(name: string, args: readonly unknown[], id?: string): Promise<unknown[]> {
-    const results = await this.#supervisor.command(
-      name,
-      args,
-      id === undefined ? undefined : this.#gateway.shardOf(id),
-    );
-    await this.checkpoint();
-    return results;
+    for (;;) {
+      const shard = id === undefined ? undefined : this.#gateway.shardOf(id);
+      const { results, generation, epoch } = await this.#supervisor.command(name, args, shard);
+      await this.#request();
+      await this.#until(() => this.#committed >= epoch);
+      if ((this.#committedBy.get(generation) ?? 0) >= epoch) return results;
+    }
   }
 
   /** N1 */

@@ -54,14 +54,18 @@ export class Asks implements Part {
     return { number, reply };
   }
 
-  /** K1, K2 */
-  settle({ generation, number, failed }: Answer, payload: unknown): void {
-    if (generation !== this.#port.config.generation) return;
-    const waiting = this.#take(number);
+  /** K1 */
+  settle(answer: Answer, payload: unknown): void {
+    const waiting = this.isCurrent(answer) ? this.#take(answer.number) : undefined;
     if (waiting === undefined) return;
-    if (failed) waiting.reject(fromWire(payload as WireError));
+    if (answer.failed) waiting.reject(fromWire(payload as WireError));
     else waiting.resolve(payload);
     this.#port.wakeSelf();
+  }
+
+  /** K2: numbers begin anew with each generation. */
+  isCurrent({ generation }: Answer): boolean {
+    return generation === this.#port.config.generation;
   }
 
   /** True when an address waits for one of those that wait for the question (K3). */

@@ -189,9 +189,13 @@ export class Schedules implements Part {
     this.#port.touch();
   }
 
-  #delete({ name, id }: StoredSchedule): void {
+  #delete(schedule: StoredSchedule): void {
+    this.#schedules.delete(schedule.name);
+    this.deleteRow(schedule);
+  }
+
+  deleteRow({ name, id }: StoredSchedule): void {
     const group = this.#port.keyGroupOf(id);
-    this.#schedules.delete(name);
     this.#port.rows.delete(timerBucket(group), scheduleKey(group, name), this.#port.epoch);
     this.#port.touch();
   }

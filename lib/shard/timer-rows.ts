@@ -99,6 +99,11 @@ export function isTimerKey(key: Uint8Array): boolean {
   return key[prefixBytes - 1] === kind.timer;
 }
 
+/** True for the key of a token among those of its table. */
+export function isTokenKey(key: Uint8Array): boolean {
+  return key[prefixBytes - 1] === kind.token;
+}
+
 /** True for the key of a schedule among those of its table. */
 export function isScheduleKey(key: Uint8Array): boolean {
   return key[prefixBytes - 1] === kind.schedule;

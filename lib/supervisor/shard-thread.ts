@@ -34,8 +34,8 @@ export type ShardControl = {
   /** Loads the application and starts the loop. */
   start(): Promise<void>;
   closeFeeds(): void;
-  /** Runs a command of one of the shard's parts; what it does is part of the next commit. */
-  command(name: string, args: readonly unknown[]): unknown;
+  /** Runs a command of one of the shard's parts; what it does is part of the epoch. */
+  command(name: string, args: readonly unknown[]): { readonly result: unknown; readonly epoch: number };
   /** Ends the loop and lets go of the base; the thread then ends by itself. */
   close(): void;
 };
@@ -89,11 +89,11 @@ class ShardThread {
     this.#shard?.closeFeeds();
   }
 
-  command(name: string, args: readonly unknown[]): unknown {
+  command(name: string, args: readonly unknown[]): { readonly result: unknown; readonly epoch: number } {
     invariant(this.#shard !== undefined, "commands are for shards that run");
     const result = this.#shard.command(name, args);
     this.#loop?.wake();
-    return result;
+    return { result, epoch: this.#shard.epoch + 1 };
   }
 
   close(): void {

@@ -83,8 +83,17 @@ export interface SupervisorEvents {
   failed(error: Error): void;
 }
 
+/** What a command came to, and what has to be committed, by which generation, for it to last. */
+export interface CommandOutcome {
+  /** By shard. */
+  readonly results: unknown[];
+  readonly generation: number;
+  readonly epoch: number;
+}
+
 /** Everything that lives as long as one generation. */
 interface Generation {
+  readonly number: number;
   readonly control: ControlWords;
   readonly workers: readonly ShardWorker[];
   readonly bells: readonly Doorbell[];
@@ -196,13 +205,16 @@ export class Supervisor {
     await this.#storage?.call("acknowledge", egressCode, epoch, position);
   }
 
-  /** Runs a command in one shard, or in all of them; their results by shard. Waits for a restart to be over. */
-  async command(name: string, args: readonly unknown[], shard?: number): Promise<unknown[]> {
+  /** Runs a command in one shard, or in all of them. Waits for a restart to be over. */
+  async command(name: string, args: readonly unknown[], shard?: number): Promise<CommandOutcome> {
     await this.#restarting;
-    const workers = this.#generation?.workers;
-    if (workers === undefined) throw new HoldfastError("HF_STOPPED", "the application has ended");
+    const generation = this.#generation;
+    if (generation === undefined) throw new HoldfastError("HF_STOPPED", "the application has ended");
+    const { workers, number } = generation;
     const asked = shard === undefined ? workers : [workers[shard]];
-    return Promise.all(asked.map((worker) => worker.control.call("command", name, args)));
+    const outcomes = await Promise.all(asked.map((worker) => worker.control.call("command", name, args)));
+    const epoch = Math.max(...outcomes.map((outcome) => outcome.epoch));
+    return { results: outcomes.map(({ result }) => result), generation: number, epoch };
   }
 
   /** No shard takes any more from its ingresses. */
@@ -320,7 +332,7 @@ export class Supervisor {
     const watchdog = new Watchdog(control, this.#config.watchdogTimeoutMs, (shard, reason) =>
       workers[shard].giveUp(reason),
     );
-    this.#generation = { control, workers, bells, watchdog };
+    this.#generation = { number: report.generation, control, workers, bells, watchdog };
     const shardPorts = storageChannels.map(({ port1 }) => port1);
     await storage.call("begin", { control: memory, shards, shardPorts } as never, this.#config.generation);
     for (const { egressCode, epoch, position } of watermarks) {

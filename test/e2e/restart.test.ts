@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "node:test";
-import type { Application } from "../../lib/index.js";
+import { type Application, every } from "../../lib/index.js";
 import { type Accident, account, accounts, type Payment, receipts } from "./apps/bank.app.js";
 import { patient } from "./apps/desk.app.js";
 import { appTest, appTests, Gate, type Lab, nextEvent, refused, take } from "./running-app.js";
@@ -58,6 +58,28 @@ describe("a thread that dies", () => {
       }
     },
   );
+});
+
+describe("a thread that dies while a command is carried out", () => {
+  appTests("takes nothing back of what was answered", async (lab) => {
+    const app = await lab.start("bank");
+    for (const n of [1, 2, 3, 4]) {
+      const name = `deadly ${n}`;
+      const to = account.at(String(n));
+      const accident = { kind: "exit", until: join(lab.folder, name) } as const;
+      const message = { payment: n, amount: 0, hops: 0, accident };
+      const restarted = nextEvent(app, "restarted");
+      // it kills its thread: before its commit, after it, or before anybody heard that it was added
+      const answered = await app.schedules.add(every(name, { intervalMs: 1, to, message })).then(
+        () => true,
+        (error: { code: string }) => error.code !== "HF_WORKER_FAILED",
+      );
+      await restarted;
+      const names = (await app.schedules.list()).map((schedule) => schedule.name);
+      if (answered) assert.deepEqual(names, [name]);
+      await app.schedules.remove(name);
+    }
+  });
 });
 
 describe("threads that die again and again", () => {

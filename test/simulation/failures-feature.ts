@@ -49,6 +49,17 @@ type AnyContext = any;
 
 export class FailuresFeature implements SimFeature {
   readonly name = "failures";
+  readonly meets = [
+    "quarantined",
+    "retried",
+    "skipped",
+    "purged",
+    "turn cancelled",
+    "gave up in time",
+    "letter taken",
+    "letter left",
+    "application to be stopped",
+  ] as const;
   readonly functions: readonly AnyFunctionDefinition[];
   readonly namespaces: readonly AnyNamespaceDefinition[];
   readonly dynamicTypes = madeTypes.map((type) => ({ type, states: ["applied"] }));
@@ -58,6 +69,9 @@ export class FailuresFeature implements SimFeature {
   readonly #dead = new EgressDefinition<DeadLetter>(deadName, undefined);
   /** Messages that some command may have removed. */
   readonly #removed = new Set<string>();
+  /** How often turns fail where that stops the application. */
+  readonly #stopP: number;
+  readonly #quarantined = new Set<string>();
   /** Dead letters that left, with their epoch. */
   readonly #left = new Map<string, number>();
 
@@ -65,6 +79,7 @@ export class FailuresFeature implements SimFeature {
     this.#world = world;
     this.egresses = [this.#dead as never];
     const { random } = world;
+    this.#stopP = random.below(2) === 0 ? 0.1 : 0.6;
     const retry = { maxAttempts: 1 + random.below(3), backoffMs: random.below(4), jitter: random.next() };
     const letters = new FunctionDefinition<DeadLetter>(lettersType, {
       state: { taken: value([]) },
@@ -97,15 +112,20 @@ export class FailuresFeature implements SimFeature {
   act(): void {
     const { random } = this.#world;
     if (random.below(4) === 0) {
-      const id = targets[random.below(targets.length)];
-      this.#world.command("turn.cancel", [targetTypes[random.below(targetTypes.length)], id], id);
+      const cancelled = targetTypes.some((type) =>
+        targets.some((id) => this.#world.command("turn.cancel", [type, id], id)[0] === true),
+      );
+      if (cancelled) this.#world.met("turn cancelled");
       return;
     }
     const reports = this.#reports();
     if (reports.length === 0) return;
     const { type, id } = reports[random.below(reports.length)];
-    if (!targetTypes.includes(type) || random.below(3) === 0) this.#world.command("quarantine.retry", [type, id], id);
-    else this.#remove(type, id);
+    if (!targetTypes.includes(type)) return; // another feature's
+    if (random.below(3) === 0) {
+      this.#world.command("quarantine.retry", [type, id], id);
+      this.#world.met("retried");
+    } else this.#remove(type, id);
   }
 
   mend(): void {
@@ -124,6 +144,7 @@ export class FailuresFeature implements SimFeature {
       () => `F4: the dead letter of ${name} leaves in ${before} and ${epoch}`,
     );
     this.#left.set(name, epoch);
+    this.#world.met("letter left");
   }
 
   committed(view: CommittedView): void {
@@ -138,12 +159,17 @@ export class FailuresFeature implements SimFeature {
   /** F3 */
   #kept(view: CommittedView): void {
     const nameOfRow = ({ generation, sender, sequence }: InflightId): string => `${generation} ${sender} ${sequence}`;
+    const present = new Set<string>();
     let flying: Set<string> | undefined;
     for (const { key, value: bytes } of view.rows(rowTable.QUARANTINE)) {
       flying ??= new Set([...view.rows(rowTable.INFLIGHT)].map((row) => nameOfRow(decodeInflightKey(row.key))));
       const failing = nameOfRow(this.#codec.decode(bytes) as InflightId);
+      present.add(failing);
+      if (!this.#quarantined.has(failing)) this.#world.met("quarantined");
       rule(flying.has(failing), () => `F3: ${idOf(key)} is quarantined without the message that failed`);
     }
+    this.#quarantined.clear();
+    for (const failing of present) this.#quarantined.add(failing);
   }
 
   // --- rules --------------------------------------------------------------------------------------------------------
@@ -209,7 +235,8 @@ export class FailuresFeature implements SimFeature {
     this.#world.asynchronous();
     const { signal } = ctx;
     await this.#world.pause();
-    if (!signal.aborted) this.#apply(ctx, message, type);
+    if (signal.aborted) this.#world.met("gave up in time");
+    else this.#apply(ctx, message, type);
   }
 
   #apply(ctx: AnyContext, { from, n, poison }: Numbered, type: string): void {
@@ -219,10 +246,13 @@ export class FailuresFeature implements SimFeature {
     if (n <= last) this.#world.broken(`F2: ${ctx.self} takes ${n} of ${from} after ${last}`);
     ctx.state.applied.update((applied: Record<string, number[]>) => ({ ...applied, [from]: [...numbers, n] }));
     if (poison) throw new Error("poison");
-    if (faulty && random.below(type === stopsType ? 20 : 4) === 0) throw new Error("not this time");
+    if (!faulty || random.next() >= (type === stopsType ? this.#stopP : 0.25)) return;
+    if (type === stopsType) this.#world.met("application to be stopped");
+    throw new Error("not this time");
   }
 
   #takeLetter(ctx: AnyContext, letter: DeadLetter): void {
+    this.#world.met("letter taken");
     if (letter.attempts < 1 || letter.error.message === "") this.#world.broken("F4: a letter says what happened");
     ctx.state.taken.update((taken: string[]) => [...taken, letterName(letter)]);
   }
@@ -244,6 +274,7 @@ export class FailuresFeature implements SimFeature {
     const skips = this.#world.random.below(2) === 0;
     for (const message of skips ? messages.slice(0, 1) : messages) this.#removed.add(nameOf(`${type}@${id}`, message));
     this.#world.command(skips ? "quarantine.skip" : "quarantine.purge", [type, id], id);
+    this.#world.met(skips ? "skipped" : "purged");
   }
 }
 

@@ -24,6 +24,8 @@ export interface FeatureWorld {
   readonly random: Random;
   /** Turns misbehave and crashes come only while this is true; after that everything has to drain. */
   readonly faulty: boolean;
+  /** Something that the feature is about has happened; one of its `meets`. Turns that are rolled back count, too. */
+  met(what: string): void;
   /** Milliseconds as the engine's clocks tell them. */
   now(): number;
   /** Sets the wall clock to this many milliseconds ahead of `now`; it begins with 0. */
@@ -36,8 +38,30 @@ export interface FeatureWorld {
   broken(what: string): void;
   /** Sends a message through the gateway; false when there is none to send through. */
   send(to: Address<never, unknown>, message: unknown, options?: SimSendOptions): boolean;
-  /** Runs a command in the shard of an id, or in all that run now; undefined for a shard that does not. */
-  command(name: string, args: readonly unknown[], id?: string): unknown[];
+  /**
+   * Runs a command in the shard of an id, or in all; the results by shard, none when not all of them have started.
+   * `done` is called when whoever gave the command hears that it is durable, or that it may be lost.
+   */
+  command(name: string, args: readonly unknown[], id?: string, done?: (durable: boolean) => void): unknown[];
+}
+
+/** A row as it is stored. Another value of its key is another object. */
+export interface CommittedRow {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Reads each row once. */
+export function onceEach<T>(read: (row: CommittedRow) => T): (row: CommittedRow) => T {
+  const known = new WeakMap<CommittedRow, { readonly value: T }>();
+  return (row) => {
+    let found = known.get(row);
+    if (found === undefined) {
+      found = { value: read(row) };
+      known.set(row, found);
+    }
+    return found.value;
+  };
 }
 
 /** The committed rows of all shards, decoded. */
@@ -50,11 +74,13 @@ export interface CommittedView {
   /** Messages in flight to a function type. */
   inFlight(type: string): Iterable<{ readonly id: string; readonly payload: unknown }>;
   /** Rows of one table (`rowTable`), as they are stored. */
-  rows(table: number): Iterable<{ readonly key: Uint8Array; readonly value: Uint8Array }>;
+  rows(table: number): Iterable<CommittedRow>;
 }
 
 export interface SimFeature {
   readonly name: string;
+  /** What has to happen in some worlds, as `met` names it. */
+  readonly meets: readonly string[];
   readonly functions: readonly AnyFunctionDefinition[];
   /** Namespaces with a provider, and the types that the feature will have it make, with their states. */
   readonly namespaces?: readonly AnyNamespaceDefinition[];

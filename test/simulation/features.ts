@@ -1,4 +1,5 @@
 /** The features that worlds may have, by name. */
+import { makeDestroy } from "./destroy-feature.js";
 import { makeFailures } from "./failures-feature.js";
 import type { MakeFeature } from "./feature.js";
 import { operationsFeature } from "./operations-feature.js";
@@ -7,6 +8,7 @@ import { makeStateFeature } from "./state-feature.js";
 import { timersFeature } from "./timers-feature.js";
 
 export const features: { readonly [name: string]: MakeFeature } = {
+  destroy: makeDestroy,
   failures: makeFailures,
   operations: operationsFeature,
   requests: requestsFeature,

@@ -24,6 +24,8 @@ import type { Workload } from "./workload.js";
 
 /** How deep threads may stand in the middle of a step, one inside the other. */
 const depthMax = 3;
+/** A thread looks at the clock far more often than at what it shares. */
+const clockOdds = 0.2;
 
 /** What a generation needs of its world. */
 export interface GenerationPort {
@@ -195,13 +197,21 @@ export class Generation {
    * Threads run at the same time: wherever a shard touches what it shares, others may have gone on. Errors of theirs
    * are kept for `takeError`, as they are none of the shard that stands here.
    */
-  preempt(): void {
+  preempt(odds = 1): void {
     if (this.#error !== undefined || !this.alive || this.#depth >= depthMax) return;
+    if (this.#port.random.next() < this.#params.preemptP * odds) this.#goOn(1 + this.#port.random.below(5));
+  }
+
+  /** The shards go on while the storage thread waits for its disk. */
+  meanwhile(): void {
+    if (this.#error === undefined && this.alive && this.#depth < depthMax) this.#goOn(this.#port.random.below(8));
+  }
+
+  #goOn(times: number): void {
     const { random } = this.#port;
-    if (random.next() >= this.#params.preemptP) return;
     try {
       let who = 0;
-      for (let actions = 1 + random.below(5); actions > 0 && this.#error === undefined; actions--) {
+      for (let actions = times; actions > 0 && this.#error === undefined; actions--) {
         if (who === 0 || random.below(3) > 0) who = random.below(this.#seats.length + 1);
         if (who < this.#seats.length) this.advance(who);
         else this.#port.advanceStorage();
@@ -281,7 +291,7 @@ export class Generation {
     const { control } = this;
     const clock: Clock = {
       now: () => {
-        preempt();
+        this.preempt(clockOdds);
         return this.#port.clock.now();
       },
       wall: () => this.#port.clock.wall(),

@@ -28,6 +28,7 @@ import {
   tableOf,
 } from "../../lib/store/row-key.js";
 import { forEachRow } from "../../lib/store/row-writer.js";
+import { CommittedRows, type LedgerRow } from "./committed-rows.js";
 import type { CommittedView } from "./feature.js";
 import { rule } from "./violation.js";
 import { isBaseType, type SimMessage, type Workload } from "./workload.js";
@@ -37,15 +38,25 @@ export type Rows = Map<string, Uint8Array>;
 
 const epochName = keyText(epochKey);
 
-/** One lane of a gateway session: tokens of its messages, in order. */
+/** One lane of a gateway session: the tokens of its first n messages, from n = 0. */
 export interface SentLane {
   readonly tokens: number[];
   acknowledged: number;
 }
 
+/** A message in flight, read. */
+interface Flying {
+  readonly code: number;
+  readonly type: string;
+  readonly id: string;
+  /** The type of a message to a type that a namespace makes. */
+  readonly dynamicType: string | undefined;
+  readonly payload: unknown;
+}
+
 export class Ledger {
   epoch = 0;
-  shards: Rows[];
+  shards: CommittedRows[];
   /** By `session/shard`. */
   readonly lanes = new Map<string, SentLane>();
   readonly #workload: Workload;
@@ -62,7 +73,7 @@ export class Ledger {
     this.#workload = workload;
     this.#keyGroups = keyGroups;
     this.#registry = new Registry(workload.app);
-    this.shards = Array.from({ length: shards }, () => new Map());
+    this.shards = Array.from({ length: shards }, () => new CommittedRows());
   }
 
   get inFlight(): number {
@@ -79,12 +90,10 @@ export class Ledger {
       const own = this.shards[shard];
       forEachRow(rows, (key, value) => {
         const text = keyText(key);
-        this.#count(shard, key, own.get(text), -1, gone);
+        const before = own.get(text);
+        if (before !== undefined) this.#count(shard, before, -1, gone);
         if (value === undefined) own.delete(text);
-        else {
-          own.set(text, value);
-          this.#count(shard, key, value, 1, gone);
-        }
+        else this.#count(shard, own.set(text, key, value), 1, gone);
       });
     }
     for (const text of gone) {
@@ -101,10 +110,10 @@ export class Ledger {
     for (const [name, consumed] of this.#consumed) {
       const lane = this.lanes.get(name);
       rule(
-        lane !== undefined && consumed <= lane.tokens.length,
+        lane !== undefined && consumed < lane.tokens.length,
         () => `lane ${name} has consumed ${consumed}, more than was sent`,
       );
-      for (let i = 0; i < consumed; i++) injected += lane.tokens[i];
+      injected += lane.tokens[consumed];
     }
     rule(
       this.#tokens === injected,
@@ -115,7 +124,8 @@ export class Ledger {
   /** What recovery found; `moved` when the rows may be dealt to other shards than before. */
   recovered(epoch: number, shards: Rows[], moved: boolean): void {
     rule(epoch === this.epoch, () => `recovered epoch ${epoch}, but ${this.epoch} was committed`);
-    const before = moved ? [union(this.shards)] : this.shards;
+    const known = this.shards.map((rows) => rows.all);
+    const before = moved ? [union(known)] : known;
     const after = moved ? [union(shards)] : shards;
     for (const [shard, rows] of after.entries()) {
       const difference = differenceOf(before[shard], rows, moved);
@@ -124,7 +134,7 @@ export class Ledger {
         () => `recovery at epoch ${epoch} finds other rows, shard ${shard}: ${difference}`,
       ); // B2
     }
-    this.shards = shards;
+    if (moved) this.shards = shards.map((rows) => CommittedRows.of(rows));
     this.checkPairs();
     for (const [name, { acknowledged }] of this.lanes) {
       rule(
@@ -139,20 +149,18 @@ export class Ledger {
     const sent = new Map<string, number>();
     const seen = new Map<string, number>();
     const flying = new Map<string, number[]>();
-    for (const rows of this.shards) {
-      for (const [text, value] of rows) {
-        const key = Buffer.from(text, "latin1");
-        if (keyGroupOf(key) === metaKeyGroup) continue;
-        if (tableOf(key) === rowTable.INFLIGHT) {
-          this.#reader.read(value, 0, value.length);
-          const type = this.#typeOf(this.#reader.targetCode);
-          if (!isBaseType(type)) continue;
-          const to = `${type}@${this.#reader.targetId}`;
-          const { from, n } = this.#reader.payload() as SimMessage;
-          const pair = `${from} → ${to}`;
-          flying.set(pair, [...(flying.get(pair) ?? []), n]);
-        } else if (tableOf(key) === rowTable.STATE) this.#notePairs(key, value, sent, seen);
-      }
+    for (const row of this.#rowsOf(rowTable.INFLIGHT)) {
+      const { type, id, payload } = this.#flying(row);
+      if (!isBaseType(type)) continue;
+      const { from, n } = payload as SimMessage;
+      const pair = `${from} → ${type}@${id}`;
+      flying.set(pair, [...(flying.get(pair) ?? []), n]);
+    }
+    for (const { at, name, value } of this.#baseStates()) {
+      if (name === "sent")
+        for (const [to, n] of Object.entries(value as Record<string, number>)) sent.set(`${at} → ${to}`, n);
+      if (name === "seen")
+        for (const [from, n] of Object.entries(value as Record<string, number>)) seen.set(`${from} → ${at}`, n);
     }
     for (const [pair, numbers] of flying) {
       const first = (seen.get(pair) ?? 0) + 1;
@@ -173,30 +181,21 @@ export class Ledger {
     const quarantined = new Set<string>();
     for (const { key } of this.#rowsOf(rowTable.QUARANTINE)) quarantined.add(`${columnOf(key)}@${idOf(key)}`);
     // the id of a type that a namespace makes has the name of the type in front
-    for (const { value } of this.#rowsOf(rowTable.INFLIGHT)) {
-      this.#reader.read(value, 0, value.length);
-      const { targetCode, targetId, targetType } = this.#reader;
-      const name = targetType === undefined ? targetId : `${targetType}\0${targetId}`;
-      rule(
-        quarantined.has(`${targetCode}@${name}`),
-        () => `a message for ${targetType ?? this.#typeOf(targetCode)}@${targetId} waits, though nothing keeps it`,
-      );
+    for (const row of this.#rowsOf(rowTable.INFLIGHT)) {
+      const { code, type, id, dynamicType } = this.#flying(row);
+      const name = dynamicType === undefined ? id : `${dynamicType}\0${id}`;
+      rule(quarantined.has(`${code}@${name}`), () => `a message for ${type}@${id} waits, though nothing keeps it`);
     }
   }
 
   /** Turns applied at each address, and the chain they made. */
   chains(): Map<string, { count: number; chain: number }> {
     const chains = new Map<string, { count: number; chain: number }>();
-    for (const rows of this.shards) {
-      for (const [text, value] of rows) {
-        const key = Buffer.from(text, "latin1");
-        if (keyGroupOf(key) === metaKeyGroup || tableOf(key) !== rowTable.STATE) continue;
-        const [name, column] = this.#place(key);
-        if ((column !== "count" && column !== "chain") || !isBaseType(name.split("@")[0])) continue;
-        const entry = chains.get(name) ?? { count: 0, chain: 0 };
-        entry[column] = decodeStateValue(this.#codec, value) as number;
-        chains.set(name, entry);
-      }
+    for (const { at, name, value } of this.#baseStates()) {
+      if (name !== "count" && name !== "chain") continue;
+      const entry = chains.get(at) ?? { count: 0, chain: 0 };
+      entry[name] = value as number;
+      chains.set(at, entry);
     }
     return chains;
   }
@@ -212,8 +211,8 @@ export class Ledger {
         const stored = `${this.#prefixOf(type)}${id}`;
         const key = keyText(stateKey(hash % this.#keyGroups, columnCode(type, state), stored));
         for (const rows of this.shards) {
-          const value = rows.get(key);
-          if (value !== undefined) return decodeStateValue(this.#codec, value);
+          const row = rows.get(key);
+          if (row !== undefined) return this.#state(row);
         }
         return undefined;
       },
@@ -222,21 +221,42 @@ export class Ledger {
     };
   }
 
-  *#rowsOf(table: number): Iterable<{ key: Uint8Array; value: Uint8Array }> {
+  *#rowsOf(table: number): Iterable<LedgerRow> {
+    for (const rows of this.shards) yield* rows.ofTable(table);
+  }
+
+  *#statesOf(column: number, prefix: string): Iterable<readonly [string, unknown]> {
     for (const rows of this.shards) {
-      for (const [text, value] of rows) {
-        const key = Buffer.from(text, "latin1");
-        if (keyGroupOf(key) !== metaKeyGroup && tableOf(key) === table) yield { key, value };
+      for (const row of rows.ofColumn(column)) {
+        row.id ??= idOf(row.key);
+        if (row.id.startsWith(prefix)) yield [row.id.slice(prefix.length), this.#state(row)];
       }
     }
   }
 
-  *#statesOf(column: number, prefix: string): Iterable<readonly [string, unknown]> {
-    for (const { key, value } of this.#rowsOf(rowTable.STATE)) {
-      if (columnOf(key) !== column) continue;
-      const id = idOf(key);
-      if (id.startsWith(prefix)) yield [id.slice(prefix.length), decodeStateValue(this.#codec, value)];
+  /** The states of the base workload's addresses. */
+  *#baseStates(): Iterable<{ readonly at: string; readonly name: string; readonly value: unknown }> {
+    for (const { name: type, states } of this.#workload.storedTypes) {
+      if (!isBaseType(type)) continue;
+      for (const { name, code } of states)
+        for (const [id, value] of this.#statesOf(code, "")) yield { at: `${type}@${id}`, name, value };
     }
+  }
+
+  #state(row: LedgerRow): unknown {
+    if (row.read === undefined) row.read = { value: decodeStateValue(this.#codec, row.value) };
+    return (row.read as { readonly value: unknown }).value;
+  }
+
+  #flying(row: LedgerRow): Flying {
+    if (row.read === undefined) {
+      const reader = this.#reader;
+      reader.read(row.value, 0, row.value.length);
+      const { targetCode: code, targetId: id, targetType: dynamicType } = reader;
+      const type = dynamicType ?? this.#typeOf(code);
+      row.read = { code, type, id, dynamicType, payload: reader.payload() } satisfies Flying;
+    }
+    return row.read as Flying;
   }
 
   /** What is in front of the ids of a type in keys of its state: types of a namespace may have the same codes. */
@@ -245,10 +265,9 @@ export class Ledger {
   }
 
   *#inFlightTo(type: string): Iterable<{ id: string; payload: unknown }> {
-    for (const { value } of this.#rowsOf(rowTable.INFLIGHT)) {
-      this.#reader.read(value, 0, value.length);
-      if ((this.#reader.targetType ?? this.#typeOf(this.#reader.targetCode)) === type)
-        yield { id: this.#reader.targetId, payload: this.#reader.payload() };
+    for (const row of this.#rowsOf(rowTable.INFLIGHT)) {
+      const flying = this.#flying(row);
+      if (flying.type === type) yield flying;
     }
   }
 
@@ -259,7 +278,7 @@ export class Ledger {
       if ((this.#positions.get(`in/${split}`) ?? 0) !== length) return `split ${split}`;
     }
     for (const [name, { tokens }] of this.lanes) {
-      if (sessions.has(Number(name.split("/")[0])) && (this.#consumed.get(name) ?? 0) !== tokens.length)
+      if (sessions.has(Number(name.split("/")[0])) && (this.#consumed.get(name) ?? 0) !== tokens.length - 1)
         return `lane ${name}`;
     }
     return undefined;
@@ -270,24 +289,21 @@ export class Ledger {
     return this.#positions.get(`in/${split}`) ?? 0;
   }
 
-  #count(shard: number, key: Uint8Array, value: Uint8Array | undefined, sign: 1 | -1, touched: string[]): void {
-    if (value === undefined) return;
+  #count(shard: number, row: LedgerRow, sign: 1 | -1, touched: string[]): void {
+    const { key, value, text } = row;
     if (keyGroupOf(key) === metaKeyGroup) {
       if (sign > 0) this.#countMeta(shard, key, value);
       return;
     }
     if (tableOf(key) === rowTable.INFLIGHT) {
-      const text = keyText(key);
-      this.#reader.read(value, 0, value.length);
-      if (isBaseType(this.#typeOf(this.#reader.targetCode))) {
-        this.#tokens += sign * (this.#reader.payload() as SimMessage).tokens;
-      }
+      const { type, payload } = this.#flying(row);
+      if (isBaseType(type)) this.#tokens += sign * (payload as SimMessage).tokens;
       const holders = (this.#inflight.get(text) ?? 0) + sign;
       if (holders === 0) this.#inflight.delete(text);
       else this.#inflight.set(text, holders);
       touched.push(text);
     } else if (tableOf(key) === rowTable.STATE && this.#workload.tokenColumns.has(columnOf(key))) {
-      this.#tokens += sign * (decodeStateValue(this.#codec, value) as number);
+      this.#tokens += sign * (this.#state(row) as number);
     }
   }
 
@@ -303,38 +319,9 @@ export class Ledger {
     else if (meta.kind === "gateway") advance(this.#consumed, `${meta.session}/${shard}`, meta.consumed);
   }
 
-  #notePairs(key: Uint8Array, value: Uint8Array, sent: Map<string, number>, seen: Map<string, number>): void {
-    const [name, column] = this.#place(key);
-    if ((column !== "seen" && column !== "sent") || !isBaseType(name.split("@")[0])) return;
-    const numbers = decodeStateValue(this.#codec, value) as Record<string, number>;
-    for (const [other, n] of Object.entries(numbers)) {
-      if (column === "sent") sent.set(`${name} → ${other}`, n);
-      else seen.set(`${other} → ${name}`, n);
-    }
-  }
-
-  /** Address and column of a state row. */
-  #place(key: Uint8Array): [string, string] {
-    const decoded = decodeKey(key);
-    rule(decoded.table === rowTable.STATE, "a state row has a state key");
-    const place = this.#columns.get(decoded.column);
-    if (place === undefined) return ["", ""]; // declared at run time
-    return [`${place[0]}@${decoded.id}`, place[1]];
-  }
-
   #typeOf(code: number): string {
     return this.#registry.byCode.get(code)?.type ?? "?";
   }
-
-  get #columns(): ReadonlyMap<number, readonly [string, string]> {
-    this.#columnNames ??= new Map(
-      this.#workload.storedTypes.flatMap(({ name, states }) =>
-        states.map((state) => [columnCode(name, state.name), [name, state.name] as const] as const),
-      ),
-    );
-    return this.#columnNames;
-  }
-  #columnNames: ReadonlyMap<number, readonly [string, string]> | undefined;
 }
 
 function union(shards: readonly Rows[]): Rows {

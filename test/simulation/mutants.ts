@@ -12,16 +12,19 @@ import { Mailbox } from "../../lib/shard/mailbox.js";
 import { Operations } from "../../lib/shard/operations.js";
 import { Outbox, type OutboxEntry } from "../../lib/shard/outbox.js";
 import { Requests } from "../../lib/shard/requests.js";
+import { Schedules } from "../../lib/shard/schedules.js";
 import { Shard } from "../../lib/shard/shard.js";
 import { StateAccess } from "../../lib/shard/state-access.js";
 import { TableRowHandle } from "../../lib/shard/table-handle.js";
 import { Timers } from "../../lib/shard/timers.js";
+import { TurnContext } from "../../lib/shard/turn-context.js";
 import { Capture } from "../../lib/snapshot/capture.js";
 import { Coordinator } from "../../lib/snapshot/coordinator.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
 import { Recovery } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
 import { rowTable, tableOf } from "../../lib/store/row-key.js";
+import type { Overrides } from "./params.js";
 
 /** Replaces methods, and remembers how to put them back. */
 class Surgery {
@@ -49,12 +52,21 @@ const plants = {
   /** A frame carries the epoch at `send`, not the one in which its last fragment enters the ring. */
   noretag(surgery: Surgery): void {
     const epochs = new WeakMap<Outbox, number[]>();
+    const note = (outbox: Outbox, epoch: number): void => {
+      const sent = epochs.get(outbox) ?? [0];
+      sent.push(epoch); // by sequence
+      epochs.set(outbox, sent);
+    };
     surgery.replace(Outbox, "send", (send) => {
       return function (this: Outbox, ...message) {
-        const sent = epochs.get(this) ?? [0];
-        sent.push(message[7]); // the epoch, by sequence
-        epochs.set(this, sent);
+        note(this, message[7]);
         send.apply(this, message);
+      };
+    });
+    surgery.replace(Outbox, "sendWhole", (sendWhole) => {
+      return function (this: Outbox, ...message) {
+        note(this, message[6]);
+        sendWhole.apply(this, message);
       };
     });
     surgery.replace(Outbox, "epochOf", () => {
@@ -305,6 +317,88 @@ const plants = {
   deadtwice(surgery: Surgery): void {
     surgery.replace(Failures, "removeDead", () => () => {});
   },
+  /** Instead of stopping the application, a message is dropped. */
+  failquiet(surgery: Surgery): void {
+    surgery.replace(Failures, "failed", (failed) => {
+      return function (this: Failures, message, error) {
+        try {
+          failed.call(this, message, error);
+        } catch {
+          this.removeDead(message);
+        }
+      };
+    });
+  },
+  /** Destroy forgets the delayed messages of the address. */
+  destroytimers(surgery: Surgery): void {
+    surgery.replace(Timers, "removeAll", () => () => {});
+  },
+  /** Destroy forgets the operations of the address. */
+  destroyops(surgery: Surgery): void {
+    surgery.replace(Operations, "removeAll", () => () => {});
+  },
+  /** A turn that failed destroys all the same. */
+  destroyfailed(surgery: Surgery): void {
+    const asked = new WeakSet<TurnContext>();
+    let running: Shard | undefined;
+    surgery.replace(Shard, "step", (step) => {
+      return function (this: Shard) {
+        const before = running;
+        running = this;
+        const work = step.call(this);
+        running = before;
+        return work;
+      };
+    });
+    surgery.replace(TurnContext, "destroy", (destroy) => {
+      return function (this: TurnContext) {
+        destroy.call(this);
+        asked.add(this);
+      };
+    });
+    surgery.replace(TurnContext, "begin", (begin) => {
+      return function (this: TurnContext, message) {
+        asked.delete(this);
+        begin.call(this, message);
+      };
+    });
+    surgery.replace(TurnContext, "discardStaged", (discardStaged) => {
+      return function (this: TurnContext) {
+        discardStaged.call(this);
+        if (asked.has(this)) running?.destroy(this.target);
+      };
+    });
+  },
+  /** A schedule that is removed keeps its row: the next start finds it again. */
+  schedback(surgery: Surgery): void {
+    surgery.replace(Schedules, "deleteRow", () => () => {});
+  },
+  /** A schedule sends and does not move on, until the next instant is sent as well. */
+  schedtwice(surgery: Surgery): void {
+    const sent = new WeakSet<Schedules>();
+    surgery.replace(Schedules, "advance", (advance) => {
+      return function (this: Schedules, schedule, now) {
+        advance.call(this, schedule, now);
+        if (sent.has(this)) return;
+        sent.add(this);
+        advance.call(this, schedule, now);
+      };
+    });
+  },
+  /** Schedules added at run time are forgotten at the next start. */
+  schedlost(surgery: Surgery): void {
+    surgery.replace(Schedules, "restore", (restore) => {
+      return function (this: Schedules) {
+        restore.call(this);
+        for (const { name, declared } of this.commands["schedules.list"]())
+          if (!declared) this.commands["schedules.remove"](name);
+      };
+    });
+  },
+  /** The answer to a question of an ended generation settles one that has its number now. */
+  staleanswer(surgery: Surgery): void {
+    surgery.replace(Asks, "isCurrent", () => () => true);
+  },
   /** A key is remembered until the shard ends. */
   idemtwice(surgery: Surgery): void {
     const known = new WeakMap<Requests, Set<string>>();
@@ -338,7 +432,7 @@ export type Mutant = keyof typeof plants;
 /** All mutants. */
 export const mutantNames = Object.keys(plants) as Mutant[];
 
-/** The feature that a mutant breaks, where it breaks one: its worlds have that feature, and no others beside. */
+/** The feature that a mutant breaks, where it breaks one. */
 const featureOf: { readonly [name in Mutant]?: string } = {
   timertwice: "timers",
   latecancel: "timers",
@@ -355,22 +449,28 @@ const featureOf: { readonly [name in Mutant]?: string } = {
   quarorder: "failures",
   quarforget: "failures",
   deadtwice: "failures",
+  failquiet: "failures",
+  destroytimers: "destroy",
+  destroyops: "destroy",
+  destroyfailed: "destroy",
+  schedback: "timers",
+  schedtwice: "timers",
+  schedlost: "timers",
+  staleanswer: "requests",
   idemtwice: "requests",
   cyclehang: "requests",
   dynlost: "requests",
 };
 
+/** The worlds in which a mutant is looked for: those of the feature that it breaks have that feature, and no other. */
+export function worldsOf(name: Mutant): Overrides {
+  const feature = featureOf[name];
+  return feature === undefined ? {} : { features: [feature] };
+}
+
 /** Plants a mutant; returns what takes it out again. */
 export function plantMutant(name: Mutant): () => void {
   const surgery = new Surgery();
   plants[name](surgery);
-  const chosen = process.env.SIM_FEATURES;
-  const feature = featureOf[name];
-  if (feature !== undefined) process.env.SIM_FEATURES = feature;
-  return () => {
-    surgery.undo();
-    if (feature === undefined) return;
-    if (chosen === undefined) delete process.env.SIM_FEATURES;
-    else process.env.SIM_FEATURES = chosen;
-  };
+  return () => surgery.undo();
 }

@@ -12,13 +12,15 @@ import { FunctionDefinition } from "../../lib/model/function.js";
 import { type AnyNamespaceDefinition, NamespaceDefinition } from "../../lib/model/namespace.js";
 import { isOperationResult, type OperationResult, type OperationScope } from "../../lib/model/operation.js";
 import { Task } from "../../lib/model/task.js";
+import { hashName32 } from "../../lib/partition/hash.js";
 import { rowTable } from "../../lib/store/row-key.js";
-import type { CommittedView, FeatureWorld, SimFeature } from "./feature.js";
+import { type CommittedRow, type CommittedView, type FeatureWorld, onceEach, type SimFeature } from "./feature.js";
 import { rule } from "./violation.js";
 
 const typeName = "operations/worker";
 /** With those that a namespace makes; the 32-bit codes of these are equal. */
 const types = [typeName, "operationsdyn/5pvu", "operationsdyn/c3ea"];
+const typeCode = hashName32(typeName);
 const limit = 3;
 const perTurnMax = 3;
 const kinds = ["well", "badly", "at once", "throws at once", "never", "odd value", "task", "bad task"] as const;
@@ -91,6 +93,8 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
     if (status === "success" && ended !== n) world.broken(`${what} is ${ended}`);
     const said = status === "failure" ? (error.code?.startsWith("HF_") ? error.code : error.message) : status;
     const sound = [expected[kind], "HF_OPERATION_TIMEOUT", "unknown"];
+    world.met(said === "HF_OPERATION_TIMEOUT" ? "timeout" : status);
+    if (kind === "task" && status === "success") world.met("offloaded");
     if (!sound.includes(said)) world.broken(`${what} (${kind}) is ${said}`);
     if (ctx.caller !== undefined) world.broken(`${what} has a caller`);
   }
@@ -124,21 +128,30 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
     counts.set(id, (counts.get(id) ?? 0) + 1);
   }
 
+  const addressOf = onceEach(({ value: bytes }: CommittedRow) => {
+    const [code, id, metadata, made] = codec.decode(bytes) as [number, string, Metadata, string?];
+    const type = made ?? (code === typeCode ? typeName : "");
+    if (!types.includes(type)) return undefined; // another feature's
+    const address = `${type}@${id}`;
+    rule(metadata.at === address, () => `the row of an operation of ${address} has the metadata of ${metadata.at}`);
+    return address;
+  });
+
   function pendingOf(view: CommittedView): Map<string, number> {
     const rows = new Map<string, number>();
-    for (const { value: bytes } of view.rows(rowTable.OPERATION)) {
-      const [, id, metadata, type = typeName] = codec.decode(bytes) as [number, string, Metadata, string?];
-      const address = `${type}@${id}`;
-      rule(metadata.at === address, () => `the row of an operation of ${address} has the metadata of ${metadata.at}`);
-      count(rows, address);
+    for (const row of view.rows(rowTable.OPERATION)) {
+      const address = addressOf(row);
+      if (address !== undefined) count(rows, address);
     }
     return rows;
   }
 
   function committed(view: CommittedView): void {
     const rows = pendingOf(view);
-    for (const [id, pending] of rows)
+    for (const [id, pending] of rows) {
       rule(pending < limit + perTurnMax, () => `${id} has ${pending} operations pending`); // Y3
+      if (pending >= limit) world.met("at the limit");
+    }
     const results = new Map<string, number>();
     for (const type of types)
       for (const { id, payload } of view.inFlight(type))
@@ -159,6 +172,7 @@ export function operationsFeature(world: FeatureWorld): SimFeature {
 
   return {
     name: "operations",
+    meets: ["success", "failure", "unknown", "timeout", "offloaded", "at the limit"],
     functions: [worker(typeName) as never],
     namespaces: [new NamespaceDefinition("operationsdyn", worker as never) as AnyNamespaceDefinition],
     dynamicTypes: types.slice(1).map((type) => ({ type, states: ["started", "outcomes"] })),

@@ -5,6 +5,7 @@
  * R1. A key is applied at most once within its retention, and every answer is one of those applied turns.
  * R2. A question is applied at most once, however often its turn runs, and an answer that a turn keeps is committed where
  *     it was given.
+ *     A question whose turn failed for good was answered so; tried again later, its reply is for nobody.
  * R3. Each hop is made once, and none is missing at the end.
  */
 
@@ -47,7 +48,7 @@ interface AppliedPath {
 
 const askerType = "req/asker";
 const dynamicTypes = ["dyn/a", "dyn/b", "dyn/c"];
-const askers = ["x", "y", "z"];
+const askers = ["x", "y", "z", "\u0416", "v"];
 const okCodes = new Set(["HF_ASK_CYCLE", "HF_ASK_TIMEOUT", "HF_FUNCTION_FAILED"]);
 const wholeDayMs = 24 * 60 * 60 * 1000;
 
@@ -59,6 +60,8 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
   const retentionMs = random.below(2) === 0 ? 15 : wholeDayMs;
   const keys: { to: Address<never, unknown>; key: string }[] = [];
   const answers = new Map<string, Set<number>>();
+  const patienceMs = random.below(2) === 0 ? 15 : 200;
+  const failP = random.below(2) === 0 ? 0.1 : 0.5;
   let names = 0;
   const value = (initial: unknown) => ({ kind: "value" as const, initial, schema: undefined });
   const dynamicAddress = (): Address<never, unknown> =>
@@ -77,6 +80,7 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
       ctx.state.applied.update((all: AppliedKey[]) => [...all, { key: message.key, n, at: world.now() }]);
       ctx.reply({ n });
     } else {
+      world.met("hop");
       ctx.state.hops.update((all: Hop[]) => [...all, message]);
       const next = { ...message, left: message.left - 1 };
       if (message.left > 0) {
@@ -87,30 +91,54 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
     if (world.faulty && random.below(12) === 0) throw new Error("this turn does not like its message");
   }
 
+  /** What became of a question. */
+  function heard(error: unknown): void {
+    const { code } = error as HoldfastError;
+    if (code === "HF_ASK_CYCLE") world.met("cycle refused");
+    else if (code === "HF_ASK_TIMEOUT") world.met("question timed out");
+    else if (code === "HF_FUNCTION_FAILED") world.met("question failed for good");
+  }
+
+  /** A person finds an address in quarantine, maybe with a question that was answered with its failure. */
+  function tend(): void {
+    const reports = world.command("quarantine.list", []).flat() as { type: string; id: string; message: Path }[];
+    const report = reports.find(({ type }) => type === askerType);
+    if (report === undefined) return;
+    const { type, id, message } = report;
+    const skips = random.below(4) === 0;
+    if (message.name.includes("/")) world.met(`failed question ${skips ? "skipped" : "tried again"}`);
+    world.command(`quarantine.${skips ? "skip" : "retry"}`, [type, id], id);
+  }
+
   async function asker(ctx: SimContext, { name, path }: Path): Promise<void> {
     world.asynchronous();
     let answer: AppliedPath["answer"];
     if (random.below(3) === 0) await world.pause();
     if (path.length > 0) {
       const next = `${name}/${path[0]}`;
+      world.met("question asked");
       try {
         const to = new Address(askerType, askers[path[0]]);
-        answer = await ctx.ask(to, { name: next, path: path.slice(1) }, { timeoutMs: 3 + random.below(15) });
+        answer = await ctx.ask(to, { name: next, path: path.slice(1) }, { timeoutMs: 3 + random.below(patienceMs) });
+        world.met("question answered");
         if (answer?.name !== next) world.broken(`${next} was asked, ${answer?.name} answers`);
       } catch (error) {
         if (isHoldfastError(error, "HF_TURN_ENDED")) throw error; // its time was up while it paused
+        heard(error);
         if (!(error instanceof HoldfastError && okCodes.has(error.code)))
           world.broken(`an ask fails with ${String(error)}`);
       }
       world.asynchronous();
     }
-    if (world.faulty && random.below(12) === 0) throw new Error("this turn does not like its answer");
+    if (world.faulty && random.next() < failP) throw new Error("this turn does not like its answer");
     const n = ctx.state.count.update((count: number) => count + 1);
     ctx.state.applied.update((all: AppliedPath[]) => [...all, { name, n, answer }]);
     if (name.includes("/")) ctx.reply({ name, n });
   }
 
   const asking = new FunctionDefinition<Path>(askerType, {
+    // a turn that waits for one in quarantine gives up its question before it is given up itself, or all end there
+    failure: { retry: { maxAttempts: 1 + random.below(3), backoffMs: 2 }, turnTimeoutMs: 4 * patienceMs },
     state: { count: value(0), applied: value([]) },
     receive: asker,
   }) as AnyFunctionDefinition;
@@ -176,9 +204,12 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
 
   function sendKeyed(): void {
     if (keys.length === 0 || random.below(3) === 0) keys.push({ to: dynamicAddress(), key: `k${names++}` });
+    else world.met("key repeated");
+    world.met("keyed message");
     const { to, key } = keys[random.below(keys.length)];
     const answered = (reply: unknown, failed: boolean): void => {
       if (failed) return; // its address was parked
+      world.met("key answered");
       const name = `${to} ${key}`;
       answers.set(name, (answers.get(name) ?? new Set()).add((reply as { n: number }).n));
     };
@@ -191,22 +222,37 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
     send(dynamicAddress(), { kind: "hop", name: `h${names++}`, left: of, of } satisfies Hop);
   }
 
+  function sendPath(send: (to: Address<never, unknown>, message: unknown) => void): void {
+    const path = Array.from({ length: 1 + random.below(3) }, () => random.below(askers.length));
+    const to = new Address<never, unknown>(askerType, askers[random.below(askers.length)]);
+    send(to, { name: `p${names++}`, path } satisfies Path);
+  }
+
   return {
     name: "requests",
+    meets: [
+      "keyed message",
+      "key repeated",
+      "key answered",
+      "question asked",
+      "question answered",
+      "cycle refused",
+      "question timed out",
+      "question failed for good",
+      "failed question tried again",
+      "failed question skipped",
+      "hop",
+    ],
     functions: [asking],
     namespaces: [new NamespaceDefinition("dyn", provide as never) as AnyNamespaceDefinition],
     dynamicTypes: dynamicTypes.map((type) => ({ type, states: ["count", "applied", "hops"] })),
-    poke: (send) => {
-      if (random.below(2) === 0) sendHops(send);
-    },
+    poke: (send) => (random.below(2) === 0 ? sendHops(send) : sendPath(send)),
     act: () => {
-      const what = random.below(4);
-      if (what < 2) sendKeyed();
+      const what = random.below(5);
+      if (what === 4) tend();
+      else if (what < 2) sendKeyed();
       else if (what === 2) sendHops((to, message) => world.send(to, message));
-      else {
-        const path = Array.from({ length: random.below(4) }, () => random.below(askers.length));
-        world.send(new Address(askerType, askers[random.below(askers.length)]), { name: `p${names++}`, path });
-      }
+      else sendPath((to, message) => world.send(to, message));
     },
     committed: check,
     ended,

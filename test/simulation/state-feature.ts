@@ -77,6 +77,20 @@ const value = (initial: unknown, ttl?: Ttl) => ({ kind: "value" as const, initia
 
 class StateFeature implements SimFeature {
   readonly name = "state";
+  readonly meets = [
+    "entry written",
+    "entry deleted",
+    "table cleared",
+    "entry expired",
+    "items appended",
+    "list replaced",
+    "list expired",
+    "value expired",
+    "value kept by a read",
+    "declared at run time",
+    "destroyed",
+    "turn that failed",
+  ] as const;
   readonly functions: readonly AnyFunctionDefinition[];
   readonly namespaces: readonly AnyNamespaceDefinition[];
   readonly dynamicTypes = types
@@ -113,7 +127,9 @@ class StateFeature implements SimFeature {
     const { random, faulty } = this.#world;
     if (faulty && random.below(8) === 0) return this.#asyncTurn(ctx, message);
     this.#work(ctx, message);
-    if (faulty && random.below(12) === 0) throw new Error("this turn is not to be");
+    if (!faulty || random.below(12) > 0) return;
+    this.#world.met("turn that failed");
+    throw new Error("this turn is not to be");
   }
 
   async #asyncTurn(ctx: StateContext, message: number): Promise<void> {
@@ -137,7 +153,9 @@ class StateFeature implements SimFeature {
     }
     this.#compare(ctx, mirror, late, lateValue);
     ctx.state.mirror.set(mirror);
-    if (random.below(15) === 0) ctx.destroy();
+    if (random.below(15) > 0) return;
+    this.#world.met("destroyed");
+    ctx.destroy();
   }
 
   #tables({ state }: StateContext, mirror: Mirror, late: StateContext, key: TableKey, n: number): void {
@@ -146,8 +164,10 @@ class StateFeature implements SimFeature {
       case 1:
         state.plain.set(key, n);
         mirror.plain.set(key, n);
+        this.#world.met("entry written");
         break;
       case 2:
+        if (mirror.plain.has(key)) this.#world.met("entry deleted");
         this.#same("delete", state.plain.delete(key), mirror.plain.delete(key));
         break;
       case 3:
@@ -156,6 +176,7 @@ class StateFeature implements SimFeature {
         break;
       case 4:
         if (this.#world.random.below(4) > 0) break;
+        if (mirror.plain.size > 0) this.#world.met("table cleared");
         state.plain.clear();
         mirror.plain.clear();
         break;
@@ -170,6 +191,7 @@ class StateFeature implements SimFeature {
         mirror.timed.delete(key);
         break;
       case 8:
+        this.#world.met("declared at run time");
         late.set(key, n);
         mirror.late.set(key, n);
         break;
@@ -180,6 +202,7 @@ class StateFeature implements SimFeature {
     const now = this.#world.now();
     switch (this.#world.random.below(8)) {
       case 0:
+        this.#world.met("items appended");
         state.items.append(n);
         mirror.items.push(n);
         break;
@@ -189,6 +212,7 @@ class StateFeature implements SimFeature {
         break;
       case 2:
         if (this.#world.random.below(2) === 0) break;
+        this.#world.met("list replaced");
         state.items.replaceWith([n]);
         mirror.items = [n];
         break;
@@ -218,6 +242,9 @@ class StateFeature implements SimFeature {
       this.#same("get", state.plain.get(key), mirror.plain.get(key));
       this.#same("timed get", state.timed.get(key), live(mirror.timed.get(key), now));
     }
+    if ([...mirror.timed.values()].some((at) => at[1] <= now)) this.#world.met("entry expired");
+    if (mirror.brief.expiry > 0 && mirror.brief.expiry <= now) this.#world.met("list expired");
+    if (mirror.value[1] > 0 && mirror.value[1] <= now) this.#world.met("value expired");
     const timed = [...mirror.timed].filter(([, at]) => live(at, now) !== undefined);
     this.#same("size", state.plain.size, mirror.plain.size);
     this.#same("timed size", state.timed.size, timed.length);
@@ -231,7 +258,9 @@ class StateFeature implements SimFeature {
     this.#same("value", state.value.get(), live(mirror.value, now) ?? 0);
     this.#same("late value", lateValue.get(), live(mirror.lateValue, now) ?? 0);
     const [n, expiry] = mirror.value;
-    if (expiry > now && now + used.ms - expiry >= used.ms / 10) mirror.value = [n, now + used.ms];
+    if (expiry <= now || now + used.ms - expiry < used.ms / 10) return;
+    mirror.value = [n, now + used.ms];
+    this.#world.met("value kept by a read");
   }
 
   #same(what: string, is: unknown, should: unknown): void {

@@ -6,6 +6,8 @@
  * R2. A cancel that returned true: never delivered.
  * R3. Nothing is early.
  * R4. What a schedule has sent is in flight or delivered, each instant once; with the misfire rule "all" none is left out.
+ * R5. A schedule that was removed or replaced sends nothing any more, and does not come back.
+ * R6. What a command that was answered has said of a schedule holds until another command says otherwise.
  */
 import type { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { PayloadCodec as Codec } from "../../lib/codec/payload-codec.js";
@@ -13,10 +15,18 @@ import { Address } from "../../lib/model/address.js";
 import { type AnyFunctionDefinition, FunctionDefinition } from "../../lib/model/function.js";
 import { type AnyNamespaceDefinition, NamespaceDefinition } from "../../lib/model/namespace.js";
 import { cron, every } from "../../lib/model/schedule.js";
-import type { StoredSchedule } from "../../lib/shard/schedules.js";
+import { hashName32 } from "../../lib/partition/hash.js";
+import { type PlainSchedule, plainSchedule, type StoredSchedule } from "../../lib/shard/schedules.js";
 import { decodeTimer, isScheduleKey, isTimerKey } from "../../lib/shard/timer-rows.js";
 import { rowTable } from "../../lib/store/row-key.js";
-import type { CommittedView, FeatureWorld, MakeFeature, SimFeature } from "./feature.js";
+import {
+  type CommittedRow,
+  type CommittedView,
+  type FeatureWorld,
+  type MakeFeature,
+  onceEach,
+  type SimFeature,
+} from "./feature.js";
 import { rule } from "./violation.js";
 
 const senderType = "timers/sender";
@@ -26,9 +36,14 @@ const tickedType = "timers/ticked";
 const bothTypes = ["timersdyn/1pvu", "timersdyn/g3ea"];
 const senderTypes = [senderType, ...bothTypes];
 const receiverTypes = [receiverType, ...bothTypes];
-const senders = ["s0", "s1", "s2\u0416"];
+const senders = ["s0", "s1\u0416"];
 const receivers = ["r0", "r1", "r2"];
-const tokens = ["a", "b", "c\u0416"];
+const tokens = ["a", "b\u0416"];
+/** Schedules that are added at run time, and what they are for. */
+const addedNames = ["added", "added too\u0416", "added last"];
+const addedTargets = ["t0", "t1\u0416", "t2"];
+/** Delays of messages with a token are short: many come due while a turn goes on that cancels them. */
+const tokenDelayMax = 40;
 /** What engine time may jump by although the wall clock was not set meanwhile, once it has been set back. */
 const slackMs = 2_000;
 
@@ -45,6 +60,16 @@ interface Delayed {
 /** What a sender knows of a message: `cancelled` for sure, or `replaced`, if it was not sent before. */
 type Fate = "live" | "cancelled" | "replaced";
 
+/** The message of a schedule that was added: which adding it was. */
+interface Added {
+  readonly serial: number;
+}
+
+/** What a command says of a name: the adding that it belongs to; undefined for none. */
+interface Said {
+  readonly serial: number | undefined;
+}
+
 interface SenderLog {
   readonly fates: Record<string, Fate>;
   /** Number of the last message of each token. */
@@ -56,6 +81,24 @@ type SimContext = any;
 
 class TimersFeature implements SimFeature {
   readonly name = "timers";
+  readonly meets = [
+    "sent later",
+    "cancelled",
+    "came due when a turn had cancelled it",
+    "replaced",
+    "delivered",
+    "schedule sent",
+    "schedule added",
+    "schedule replaced",
+    "schedule moved",
+    "schedule removed",
+    "added schedule sent",
+    "added schedule over",
+    "change answered",
+    "change in doubt",
+    "paused",
+    "wall clock set",
+  ] as const;
   readonly functions: readonly AnyFunctionDefinition[];
   readonly namespaces: readonly AnyNamespaceDefinition[];
   readonly dynamicTypes = bothTypes.map((type) => ({ type, states: ["log", "got"] }));
@@ -72,6 +115,17 @@ class TimersFeature implements SimFeature {
   #aheadMax = 0;
   #forward = 0;
   #round = 0;
+  /** When delayed messages come due, about. */
+  readonly #dues = new Map<string, number>();
+  /** Addings so far. */
+  #serial = 0;
+  /** What commands have said of a name: the last that was answered, and those behind it, which may be lost. */
+  readonly #said = new Map<string, Said[]>(addedNames.map((name) => [name, [{ serial: undefined }]]));
+  /** A change goes on; as in `app.schedules` one follows the other. */
+  #changing = false;
+  /** Messages of addings that are over, in flight or delivered. */
+  readonly #over = new Map<number, number>();
+  readonly #present = new Set<number>();
 
   constructor(world: FeatureWorld) {
     this.#world = world;
@@ -79,23 +133,35 @@ class TimersFeature implements SimFeature {
     const value = (initial: unknown) => ({ kind: "value" as const, initial, schema: undefined });
     const log = value({ fates: {}, tokens: {} });
     const sendSome = (ctx: SimContext) =>
-      world.faulty && world.random.below(3) === 0 ? this.#slowTurn(ctx) : this.#turn(ctx);
+      world.faulty && world.random.below(2) === 0 ? this.#slowTurn(ctx) : this.#turn(ctx);
+    const failure = { turnTimeoutMs: world.random.below(4) === 0 ? 20 : 10_000 };
     const both = (type: string) =>
       new FunctionDefinition<Delayed | number>(type, {
+        failure,
         state: { log, got: value({}) },
         receive: (ctx: SimContext, message) =>
           typeof message === "number" ? sendSome(ctx) : this.#deliver(ctx, message),
       });
     this.namespaces = [new NamespaceDefinition("timersdyn", both as never) as AnyNamespaceDefinition];
     this.functions = [
-      new FunctionDefinition(senderType, { state: { log }, receive: sendSome }) as AnyFunctionDefinition,
+      new FunctionDefinition(senderType, { failure, state: { log }, receive: sendSome }) as AnyFunctionDefinition,
       new FunctionDefinition<Delayed>(receiverType, {
         state: { got: value({}) },
         receive: (ctx: SimContext, message) => this.#deliver(ctx, message),
       }) as AnyFunctionDefinition,
       new FunctionDefinition(tickedType, {
-        state: { count: value(0), ids: value([]) },
-        receive: (ctx: SimContext) => {
+        state: { count: value(0), ids: value([]), added: value({}) },
+        receive: (ctx: SimContext, message) => {
+          if (typeof message === "object") {
+            this.#world.met("added schedule sent");
+            const { serial } = message as Added;
+            ctx.state.added.update((added: Record<number, number>) => ({
+              ...added,
+              [serial]: (added[serial] ?? 0) + 1,
+            }));
+            return;
+          }
+          this.#world.met("schedule sent");
           ctx.state.count.update((count: number) => count + 1);
           ctx.state.ids.update((ids: string[]) => [...ids.slice(-20), ctx.messageId]);
         },
@@ -109,11 +175,75 @@ class TimersFeature implements SimFeature {
 
   act(): void {
     const { random } = this.#world;
-    if (random.below(3) === 0) {
-      this.#world.command(`schedules.${random.below(2) === 0 ? "pause" : "resume"}`, [this.#pick(this.schedules).name]);
+    const what = random.below(6);
+    if (what < 2) {
+      const name = random.below(3) === 0 ? this.#pick(addedNames) : this.#pick(this.schedules).name;
+      this.#world.command(`schedules.${what === 0 ? "pause" : "resume"}`, [name]);
+      if (what === 0) this.#world.met("paused");
+    } else if (what < 5) {
+      if (!this.#changing) this.#change();
     } else if (this.#steps === "forward" || (this.#steps === "both" && random.below(2) === 0)) {
       this.#set(this.#ahead + 1_500 + random.below(4_000));
     } else if (this.#steps === "both") this.#set(this.#ahead - random.below(6_000));
+  }
+
+  /** What `app.schedules` does. */
+  #change(): void {
+    const name = this.#pick(addedNames);
+    const all = this.#list();
+    if (all === undefined) return; // not every shard has started
+    const stored = all.find((schedule) => schedule.name === name);
+    if (this.#world.random.below(3) === 0) this.#remove(name, stored !== undefined ? "schedule removed" : undefined);
+    else if (stored === undefined) this.#add(name, this.#pick(addedTargets), "schedule added");
+    else {
+      const target = this.#pick(addedTargets);
+      if (target === stored.id) this.#add(name, target, "schedule replaced");
+      else this.#remove(name, undefined, () => this.#add(name, target, "schedule moved"));
+    }
+  }
+
+  #list(): StoredSchedule[] | undefined {
+    const found = this.#world.command("schedules.list", []);
+    return found.length === 0 ? undefined : (found.flat() as StoredSchedule[]);
+  }
+
+  #add(name: string, target: string, what: string): void {
+    const { random } = this.#world;
+    const serial = ++this.#serial;
+    const message: Added = { serial };
+    const misfire = this.#pick(["all", "once", "skip"] as const);
+    const options = { misfire, to: ticked(target), message } as const;
+    const schedule: PlainSchedule = plainSchedule(every(name, { intervalMs: 3 + random.below(40), ...options }));
+    this.#say("schedules.add", [schedule], name, target, serial, what);
+  }
+
+  #remove(name: string, what: string | undefined, then?: () => void): void {
+    this.#say("schedules.remove", [name], name, undefined, undefined, what, then);
+  }
+
+  /** R6 */
+  #say(
+    command: string,
+    args: readonly unknown[],
+    name: string,
+    id: string | undefined,
+    serial: number | undefined,
+    what: string | undefined,
+    then?: () => void,
+  ): void {
+    const said: Said = { serial };
+    const all = this.#said.get(name) as Said[];
+    const results = this.#world.command(command, args, id, (durable) => {
+      this.#changing = false;
+      this.#world.met(durable ? "change answered" : "change in doubt");
+      if (!durable) return;
+      all.splice(0, all.indexOf(said));
+      then?.();
+    });
+    if (results.length === 0) return; // not every shard has started
+    all.push(said);
+    this.#changing = true;
+    if (what !== undefined) this.#world.met(what);
   }
 
   committed(view: CommittedView): void {
@@ -121,10 +251,10 @@ class TimersFeature implements SimFeature {
     const count = (key: string): void => void where.set(key, (where.get(key) ?? 0) + 1);
     const pending = new Set<string>();
     const schedules: StoredSchedule[] = [];
-    for (const { key, value } of view.rows(rowTable.TIMER)) {
-      if (isScheduleKey(key)) schedules.push(this.#codec.decode(value) as StoredSchedule);
-      if (!isTimerKey(key)) continue;
-      const name = nameOf(this.#codec.decode(decodeTimer(value).payload) as Delayed);
+    for (const row of view.rows(rowTable.TIMER)) {
+      const { schedule, name } = this.#row(row);
+      if (schedule !== undefined) schedules.push(schedule);
+      if (name === undefined) continue;
       pending.add(name);
       count(name);
     }
@@ -151,8 +281,24 @@ class TimersFeature implements SimFeature {
       }
     }
     rule(known === where.size, "every delayed message was set by a committed turn");
-    this.#checkSchedules(view, schedules);
+    this.#checkSchedules(
+      view,
+      schedules.filter(({ declared }) => declared),
+    );
+    this.#checkAdded(
+      view,
+      schedules.filter(({ declared }) => !declared),
+    );
   }
+
+  /** The row of a schedule, or of a delayed message of this feature, by name. */
+  readonly #row = onceEach(({ key, value }: CommittedRow): { schedule?: StoredSchedule; name?: string } => {
+    if (isScheduleKey(key)) return { schedule: this.#codec.decode(value) as StoredSchedule };
+    if (!isTimerKey(key)) return {};
+    const { sender, payload } = decodeTimer(value);
+    const own = sender.dynamicType ?? (sender.code === hashName32(senderType) ? senderType : "");
+    return senderTypes.includes(own) ? { name: nameOf(this.#codec.decode(payload) as Delayed) } : {};
+  });
 
   *#logs(view: CommittedView): Iterable<readonly [string, unknown]> {
     for (const type of senderTypes)
@@ -161,13 +307,20 @@ class TimersFeature implements SimFeature {
 
   settle(): void {
     if (this.#ahead < this.#aheadMax) this.#set(this.#aheadMax + slackMs); // or some wait for what is seconds away
-    if (this.#round++ % 32 === 0) for (const { name } of this.schedules) this.#world.command("schedules.pause", [name]);
+    if (this.#round++ % 32 !== 0) return;
+    for (const { name } of this.schedules) this.#world.command("schedules.pause", [name]);
+    if (this.#changing) return;
+    const added = this.#list()?.find(({ declared, paused }) => !declared && !paused);
+    if (added === undefined) return;
+    if (this.#world.random.below(3) === 0) this.#world.command("schedules.pause", [added.name]);
+    else this.#remove(added.name, "schedule removed");
   }
 
   unfinished(view: CommittedView): string | undefined {
-    for (const { key } of view.rows(rowTable.TIMER)) if (isTimerKey(key)) return "delayed messages are pending";
-    for (const { key, value } of view.rows(rowTable.TIMER)) {
-      if (isScheduleKey(key) && !(this.#codec.decode(value) as StoredSchedule).paused) return "a schedule goes on";
+    for (const row of view.rows(rowTable.TIMER)) {
+      const { schedule, name } = this.#row(row);
+      if (name !== undefined) return "delayed messages are pending";
+      if (schedule?.paused === false) return "a schedule goes on";
     }
     return undefined;
   }
@@ -189,13 +342,65 @@ class TimersFeature implements SimFeature {
     }
   }
 
+  /** R5 */
+  #checkAdded(view: CommittedView, schedules: readonly StoredSchedule[]): void {
+    const totals = new Map<number, number>();
+    const count = (serial: number, times: number): void => void totals.set(serial, (totals.get(serial) ?? 0) + times);
+    for (const { payload } of view.inFlight(tickedType))
+      if (typeof payload === "object") count((payload as Added).serial, 1);
+    for (const [, added] of view.states(tickedType, "added"))
+      for (const [serial, times] of Object.entries(added as Record<string, number>)) count(Number(serial), times);
+    const present = new Map(schedules.map((schedule) => [(schedule.message as Added).serial, schedule]));
+    rule(present.size === schedules.length, "an adding has one schedule");
+    for (const [serial, { name, sent }] of present) {
+      rule(!this.#over.has(serial), () => `R5: schedule ${name} is there again, ${serial} was over`);
+      const there = totals.get(serial) ?? 0;
+      rule(there === sent, () => `R4: schedule ${name} has sent ${sent} messages, there are ${there}`);
+      this.#present.add(serial);
+    }
+    for (const serial of new Set([...totals.keys(), ...this.#present])) {
+      if (present.has(serial)) continue;
+      const there = totals.get(serial) ?? 0;
+      const then = this.#over.get(serial);
+      rule(then === undefined || then === there, () => `R5: ${serial} was over with ${then} messages, now ${there}`);
+      if (then === undefined) this.#world.met("added schedule over");
+      this.#over.set(serial, there);
+    }
+    for (const [name, said] of this.#said) {
+      const found = schedules.filter((schedule) => schedule.name === name);
+      rule(found.length <= 1, () => `schedule ${name} is there ${found.length} times`);
+      const serial = (found[0]?.message as Added | undefined)?.serial;
+      const known = said.some((one) => one.serial === serial);
+      rule(known, () => `R6: schedule ${name} is ${serial}, said was ${said.map((one) => one.serial)}`);
+    }
+  }
+
   async #slowTurn(ctx: SimContext): Promise<void> {
+    const { random } = this.#world;
     this.#world.asynchronous();
-    for (let pauses = this.#world.random.below(3); pauses > 0; pauses--) {
+    for (let pauses = random.below(3); pauses > 0; pauses--) {
       this.#someAction(ctx);
       await this.#world.pause();
     }
+    let cancelled: string | undefined;
+    if (random.below(3) > 0) for (const token of tokens) cancelled ??= this.#cancel(ctx, token);
+    if (cancelled !== undefined) {
+      const due = this.#dues.get(cancelled) ?? 0;
+      for (let pauses = 8; pauses > 0 && this.#world.now() <= due; pauses--) await this.#world.pause();
+      if (this.#world.now() > due) this.#world.met("came due when a turn had cancelled it");
+    }
     this.#turn(ctx);
+  }
+
+  /** The message that a turn has cancelled, if there was one. */
+  #cancel(ctx: SimContext, token: string): string | undefined {
+    const log = ctx.state.log.get() as SenderLog;
+    if (!ctx.cancel(token)) return undefined;
+    const n = log.tokens[token];
+    this.#world.met("cancelled");
+    if (log.fates[n] !== "live") this.#world.broken(`cancel of ${token} is true, nothing was live`);
+    ctx.state.log.set({ ...log, fates: { ...log.fates, [n]: "cancelled" } });
+    return `${ctx.self}/${n}`;
   }
 
   #turn(ctx: SimContext): void {
@@ -206,28 +411,30 @@ class TimersFeature implements SimFeature {
 
   #someAction(ctx: SimContext): void {
     const { random } = this.#world;
+    const token = random.below(3) === 0 ? undefined : this.#pick(tokens);
+    if (token !== undefined && random.below(3) === 0) {
+      this.#cancel(ctx, token);
+      return;
+    }
     const log = ctx.state.log.get() as SenderLog;
     const fates = { ...log.fates };
     const last = { ...log.tokens };
-    const token = random.below(3) === 0 ? undefined : this.#pick(tokens);
-    if (token !== undefined && random.below(3) === 0) {
-      if (ctx.cancel(token)) {
-        if (fates[last[token]] !== "live") this.#world.broken(`cancel of ${token} is true, nothing was live`);
-        fates[last[token]] = "cancelled";
+    const n = Object.keys(fates).length + 1;
+    const delay = random.below(4) === 0 ? 0 : random.below(token === undefined ? 250 : tokenDelayMax);
+    const now = this.#world.now();
+    const message: Delayed = { from: String(ctx.self), n, at: now, delay, forward: this.#forward };
+    const to = new Address(this.#pick(receiverTypes), this.#pick(receivers));
+    ctx.sendAfter(delay, to, message, token === undefined ? undefined : { token });
+    this.#world.met("sent later");
+    this.#dues.set(nameOf(message), now + delay);
+    if (token !== undefined) {
+      if (fates[last[token]] === "live") {
+        fates[last[token]] = "replaced";
+        this.#world.met("replaced");
       }
-    } else {
-      const n = Object.keys(fates).length + 1;
-      const delay = random.below(4) === 0 ? 0 : random.below(250);
-      const now = this.#world.now();
-      const message: Delayed = { from: String(ctx.self), n, at: now, delay, forward: this.#forward };
-      const to = new Address(this.#pick(receiverTypes), this.#pick(receivers));
-      ctx.sendAfter(delay, to, message, token === undefined ? undefined : { token });
-      if (token !== undefined) {
-        if (fates[last[token]] === "live") fates[last[token]] = "replaced";
-        last[token] = n;
-      }
-      fates[n] = "live";
+      last[token] = n;
     }
+    fates[n] = "live";
     ctx.state.log.set({ fates, tokens: last });
   }
 
@@ -235,6 +442,7 @@ class TimersFeature implements SimFeature {
     const { at, delay, forward, from } = message;
     const passed = this.#world.now() - at + this.#forward - forward + (this.#steps === "both" ? slackMs : 0);
     if (passed < delay) this.#world.broken(`a message with a delay of ${delay} came after ${passed}`); // R3
+    this.#world.met("delivered");
     if (ctx.caller?.toString() !== from) this.#world.broken("a delayed message has its sender");
     ctx.state.got.update((got: Record<string, number>) => ({
       ...got,
@@ -247,6 +455,7 @@ class TimersFeature implements SimFeature {
     this.#ahead = Math.max(0, ahead);
     this.#aheadMax = Math.max(this.#aheadMax, this.#ahead);
     this.#world.setWall(this.#ahead);
+    this.#world.met("wall clock set");
   }
 
   #pick<T>(choices: readonly T[]): T {

@@ -9,11 +9,13 @@
  * O5. When nothing else is left to do, every message in flight is for a quarantined address.
  */
 
+import { crc32 } from "node:zlib";
 import { GatewaySession } from "../../lib/app/gateway-session.js";
 import { ByteWriter } from "../../lib/base/bytes.js";
 import { HoldfastError, isHoldfastError } from "../../lib/base/errors.js";
+import { invariant } from "../../lib/base/invariant.js";
 import { epochIdleIntervalMs } from "../../lib/base/limits.js";
-import { type Random, seededRandom } from "../../lib/base/random.js";
+import type { Random } from "../../lib/base/random.js";
 import { egressPressure, logPressure, stopTurns } from "../../lib/channel/control-words.js";
 import { Doorbell } from "../../lib/channel/doorbell.js";
 import type { Extras } from "../../lib/codec/extras.js";
@@ -38,7 +40,7 @@ import type { FeatureWorld, SimFeature, SimSendOptions } from "./feature.js";
 import { features } from "./features.js";
 import { Generation, type GenerationPort } from "./generation.js";
 import { Ledger, type Rows } from "./ledger.js";
-import { actionNames, drawParams, type Params } from "./params.js";
+import { actionNames, type Overrides, type Params, paramsOf, streamOf } from "./params.js";
 import { SimBase } from "./sim-base.js";
 import { SimDisk, SimulatedCrash } from "./sim-disk.js";
 import { SimSink } from "./sim-sink.js";
@@ -50,10 +52,13 @@ const dataDir = "data";
 const crashCalls = ["base sync", "base apply", "datasync", "rename", "syncDirectory", "remove"] as const;
 /** Features whose oracles tell expiry by the world's one clock: in their worlds nobody sets the wall clock. */
 const oneClock: ReadonlySet<string> = new Set(["state", "requests"]);
+/** Shards that a world has at most. */
+const shardsMax = 6;
 const drainRoundsMax = 4_000;
 const storageNapMaxMs = epochIdleIntervalMs;
 
-export interface WorldStatistics {
+/** How often things happened in a world. */
+interface WorldStatistics {
   crashes: number;
   commits: number;
   turns: number;
@@ -73,7 +78,16 @@ export interface WorldStatistics {
   asks: number;
   lateDeltas: number;
   restored: number;
-  hash: number;
+  /** Times that others went on while the storage thread waited for a sync. */
+  syncs: number;
+}
+
+/** What a world that broke no rule says of itself. */
+export interface WorldReport {
+  /** Of all that happened: the same for the same seed. */
+  readonly hash: number;
+  /** How often things happened; those of a feature begin with its name. */
+  readonly counts: ReadonlyMap<string, number>;
 }
 
 type CrashKind = "worker" | "process" | "os";
@@ -85,7 +99,9 @@ interface Ask {
 
 export class World {
   readonly params: Params;
-  readonly statistics: WorldStatistics;
+  readonly #statistics: WorldStatistics;
+  readonly #met = new Map<string, number>();
+  #hash: number;
   readonly #random: Random;
   readonly #features: SimFeature[] = [];
   readonly #workload: Workload;
@@ -109,6 +125,8 @@ export class World {
   readonly #asks = new Map<number, Ask>();
   readonly #featureAsks = new Map<number, NonNullable<SimSendOptions["answered"]>>();
   #asked = 0;
+  /** Commands that main waits for, with the epoch that makes them durable. */
+  #commands: { readonly epoch: number; readonly done: (durable: boolean) => void }[] = [];
   #shards: number;
   #now = 1_000;
   #wallAhead = 0;
@@ -137,16 +155,19 @@ export class World {
   #storageAsleepUntil = 0;
   #storageRung = false;
   #storageBell: Doorbell | undefined;
+  /** The storage thread waits for a sync. */
+  #syncing = false;
   #pressed = false;
   #parkedSeen = false;
   #lastGeneration = 0;
   #layout = 0;
 
-  constructor(seed: number) {
-    const random = seededRandom(Math.imul(seed, 0x9e3779b1) ^ 0x51ed270b);
+  constructor(seed: number, overrides: Overrides = {}) {
+    const random = streamOf(seed, "scheduler");
     this.#random = random;
-    this.params = drawParams(random);
-    this.statistics = {
+    this.#hash = seed | 0;
+    this.params = paramsOf(seed, overrides);
+    this.#statistics = {
       crashes: 0,
       commits: 0,
       turns: 0,
@@ -164,42 +185,23 @@ export class World {
       asks: 0,
       lateDeltas: 0,
       restored: 0,
-      hash: seed | 0,
+      syncs: 0,
     };
-    const world = this;
-    const port: FeatureWorld = {
-      random,
-      get faulty() {
-        return world.#faulty;
-      },
-      now: () => world.#now,
-      setWall: (aheadMs) => {
-        if (world.#features.some(({ name }) => oneClock.has(name))) return;
-        world.#wallAhead = aheadMs;
-      },
-      pause: () => new Promise((resolve) => world.#pauses.push(resolve)),
-      asynchronous: () => {
-        world.#asyncTicks = 8;
-      },
-      broken: (what) => {
-        world.#brokenRule ??= what;
-      },
-      send: (to, message, options) => this.#sendFeature(to, message, options),
-      command: (name, args, id) => world.#command(name, args, id),
-    };
-    const chosen = process.env.SIM_FEATURES?.split(",");
-    for (const [name, make] of Object.entries(features)) {
-      const drawn = random.below(2) === 0;
-      if (chosen?.includes(name) ?? drawn) this.#features.push(make(port));
-    }
-    this.#workload = new Workload(this.params, port, this.#features, hashName32);
+    this.#chooseFeatures(seed, overrides);
+    this.#workload = new Workload(
+      this.params,
+      this.#port("workload", streamOf(seed, "workload")),
+      this.#features,
+      hashName32,
+    );
     this.#shards = this.params.shards;
     this.#ledger = new Ledger(this.#workload, this.#shards, this.params.keyGroups);
-    this.#disk = new SimDisk(random);
+    this.#disk = new SimDisk(streamOf(seed, "disk"));
     this.#disk.mkdir(dataDir);
     this.#disk.syncDirectory("");
     this.#disk.onCall = (call) => {
       if (call !== "read" && call !== "size") this.#touchDisk(call);
+      if (call === "datasync") this.#waitForSync();
     };
     this.#sink = new SimSink(
       "the sink",
@@ -218,11 +220,67 @@ export class World {
     if (this.params.firstEpoch > 0) this.#age();
   }
 
+  /** Names of the features that this world has. */
+  get features(): readonly string[] {
+    return this.#features.map(({ name }) => name);
+  }
+
+  /** Each feature with one chance in two, and numbers of its own: what it does depends on no other. */
+  #chooseFeatures(seed: number, { features: chosen, without = [] }: Overrides): void {
+    for (const [name, make] of Object.entries(features)) {
+      const random = streamOf(seed, `feature ${name}`);
+      const drawn = random.below(2) === 0;
+      const taken = (chosen?.includes(name) ?? drawn) && !without.includes(name);
+      this.#met.set(`worlds with ${name}`, taken ? 1 : 0);
+      if (!taken) continue;
+      const feature = make(this.#port(name, random));
+      this.#features.push(feature);
+      for (const what of feature.meets) this.#met.set(`${name}: ${what}`, 0);
+    }
+  }
+
+  #port(name: string, random: Random): FeatureWorld {
+    const world = this;
+    return {
+      random,
+      get faulty() {
+        return world.#faulty;
+      },
+      met: (what) => {
+        const times = world.#met.get(`${name}: ${what}`);
+        invariant(times !== undefined, `${name} says that it meets ${what}`);
+        world.#met.set(`${name}: ${what}`, times + 1);
+      },
+      now: () => world.#now,
+      setWall: (aheadMs) => {
+        if (world.#features.some((feature) => oneClock.has(feature.name))) return;
+        world.#wallAhead = aheadMs;
+      },
+      pause: () => new Promise((resolve) => world.#pauses.push(resolve)),
+      asynchronous: () => {
+        world.#asyncTicks = 8;
+      },
+      broken: (what) => {
+        world.#brokenRule ??= what;
+      },
+      send: (to, message, options) => world.#sendFeature(to, message, options),
+      command: (command, args, id, done) => world.#command(command, args, id, done),
+    };
+  }
+
   /** Runs the world to its end. @throws what breaks a rule */
-  async run(): Promise<WorldStatistics> {
-    const { steps, crashes } = this.params;
+  async run(): Promise<WorldReport> {
     await this.#start("process");
-    const crashAt = new Set(Array.from({ length: crashes }, () => this.#random.below(steps)));
+    await this.#beUnsafe();
+    await this.#drain();
+    const counts = new Map<string, number>([...Object.entries(this.#statistics), ...this.#met]);
+    return { hash: this.#hash, counts };
+  }
+
+  /** The safety phase: whatever goes wrong, no rule is broken. */
+  async #beUnsafe(): Promise<void> {
+    const { steps } = this.params;
+    const crashAt = new Set(this.params.crashesAt);
     for (let step = 0; step < steps; step++) {
       if (this.#aftershockIn > 0 && --this.#aftershockIn === 0) await this.#restart("os");
       else if (crashAt.has(step)) await this.#plannedCrash();
@@ -230,8 +288,6 @@ export class World {
       if (this.#asyncTicks > 0) await this.#drainMicrotasks();
       this.#checkBroken();
     }
-    await this.#drain();
-    return this.statistics;
   }
 
   // --- the scheduler ------------------------------------------------------------------------------------------------
@@ -289,16 +345,22 @@ export class World {
     }
   }
 
-  /** What main asks of shards that run now; they then step. */
-  #command(name: string, args: readonly unknown[], id?: string): unknown[] {
+  /** What main asks of shards, which then step, once they run. `done` says whether main hears that it is durable. */
+  #command(name: string, args: readonly unknown[], id?: string, done?: (durable: boolean) => void): unknown[] {
     const generation = this.#generation;
-    const one =
-      id === undefined
-        ? undefined
-        : shardOfKeyGroup(hashId(id) % this.params.keyGroups, this.params.keyGroups, this.#shards);
-    return (generation?.shards ?? []).map((_, index) =>
-      one === undefined || one === index ? generation?.command(index, name, args) : undefined,
-    );
+    const { coordinator } = this.#storage;
+    if (generation === undefined || coordinator === undefined) return [];
+    const { shards } = generation;
+    const { keyGroups } = this.params;
+    const asked =
+      id === undefined ? [...shards.keys()] : [shardOfKeyGroup(hashId(id) % keyGroups, keyGroups, this.#shards)];
+    if (asked.some((index) => shards[index] === undefined)) return [];
+    const results = asked.map((index) => generation.command(index, name, args));
+    if (done !== undefined) {
+      this.#commands.push({ epoch: coordinator.request(), done });
+      this.#storageRung = true;
+    }
+    return results;
   }
 
   #advanceShard(index: number): number {
@@ -311,7 +373,7 @@ export class World {
   #advanceStorage(): boolean {
     const { coordinator } = this.#storage;
     const bell = this.#storageBell;
-    if (coordinator === undefined || bell === undefined) return false;
+    if (coordinator === undefined || bell === undefined || this.#syncing) return false;
     if (this.params.parking && !this.#storageRung && this.#now < this.#storageAsleepUntil) return false;
     this.#storageRung = false;
     bell.unpark();
@@ -327,8 +389,9 @@ export class World {
   }
 
   #deliverDelta(): boolean {
+    if (this.#syncing) return false;
     if (this.#lateDeltas.length > 0 && this.#random.below(2) === 0) {
-      this.statistics.lateDeltas++;
+      this.#statistics.lateDeltas++;
       this.#storage.onDelta(this.#lateDeltas.shift() as Delta);
       return true;
     }
@@ -409,7 +472,7 @@ export class World {
     const ask = this.#random.next() < this.params.askP ? ++this.#asked : 0;
     if (ask !== 0) {
       this.#asks.set(ask, { number: ask, answers: 0 });
-      this.statistics.asks++;
+      this.#statistics.asks++;
     }
     const tokens = 1 + this.#random.below(4);
     const message: SimMessage = { from, n, tokens, ttl: this.#random.below(6), ask, pad: this.#workload.pad() };
@@ -456,10 +519,10 @@ export class World {
     const name = `${this.#session}/${shard}`;
     let lane = this.#ledger.lanes.get(name);
     if (lane === undefined) {
-      lane = { tokens: [], acknowledged: 0 };
+      lane = { tokens: [0], acknowledged: 0 };
       this.#ledger.lanes.set(name, lane);
     }
-    lane.tokens.push(tokens);
+    lane.tokens.push((lane.tokens.at(-1) as number) + tokens);
     const own = lane;
     gateway.add(shard, writer.take(), () => {
       rule(own.acknowledged === sequence - 1, "sends are acknowledged in order, once");
@@ -509,6 +572,9 @@ export class World {
     rule(epoch > this.#heard, () => `main hears of epoch ${epoch} after ${this.#heard}`);
     this.#heard = epoch;
     this.#leave(epoch, outputs, true);
+    const durable = this.#commands.filter((command) => command.epoch <= epoch);
+    this.#commands = this.#commands.filter((command) => command.epoch > epoch);
+    for (const { done } of durable) done(true);
   }
 
   #leave(epoch: number, outputs: readonly Uint8Array[], replies: boolean): void {
@@ -600,13 +666,14 @@ export class World {
         () => `a base is at epoch ${merge.base.epoch}, committed is ${notice.epoch}`,
       );
     }
-    this.statistics.commits++;
+    this.#statistics.commits++;
     this.#note(notice.epoch);
     this.#notices.push(notice);
   }
 
   #commit(epoch: number): void {
     const deltas = this.#given.get(epoch) ?? [];
+    for (const { rows } of deltas) this.#note(crc32(rows));
     this.#ledger.apply(epoch, deltas);
     for (const feature of this.#features) feature.committed?.(this.#ledger.view);
     for (const old of this.#given.keys()) if (old <= epoch) this.#given.delete(old);
@@ -629,7 +696,7 @@ export class World {
       this.#armCrash("process", 1);
       return;
     }
-    if (kind !== "worker" && this.#random.below(2) === 0) {
+    if (kind !== "worker" && this.#random.next() < this.params.callCrashP) {
       this.#armCrash(kind, 12);
       return;
     }
@@ -651,6 +718,18 @@ export class World {
     throw new SimulatedCrash();
   }
 
+  /** A sync takes its time. The shards go on meanwhile, the storage thread does not. */
+  #waitForSync(): void {
+    const { syncMsMax } = this.params;
+    if (syncMsMax === 0 || this.#syncing) return;
+    this.#now += this.#random.below(syncMsMax + 1);
+    if (this.#generation === undefined) return;
+    this.#syncing = true;
+    this.#statistics.syncs++;
+    this.#generation.meanwhile();
+    this.#syncing = false;
+  }
+
   async #guarded(act: () => void): Promise<void> {
     try {
       act();
@@ -664,14 +743,13 @@ export class World {
   /** A crash inside a call stops the process, a disk error ends the generation; everything else is a violation. */
   async #failed(error: unknown): Promise<void> {
     if (error instanceof SimulatedCrash) {
-      this.statistics.crashesInCalls++;
+      this.#statistics.crashesInCalls++;
       await this.#restart(this.#crashKind);
     } else if (isHoldfastError(error, "HF_IO") || isHoldfastError(error, "HF_DISK_FULL")) {
-      this.statistics.ioErrors++;
+      this.#statistics.ioErrors++;
       await this.#restart("worker");
     } else if (isHoldfastError(error, "HF_FUNCTION_FAILED")) {
-      rule(this.#faulty, () => `unexpected ${error.message}`);
-      this.statistics.stopped++;
+      this.#statistics.stopped++;
       await this.#restart("process"); // a policy that ends the application; somebody starts it again
     } else throw error;
   }
@@ -681,25 +759,26 @@ export class World {
     const generation = this.#generation;
     if (generation !== undefined) generation.alive = false;
     this.#generation = undefined;
-    this.statistics.crashes++;
+    this.#statistics.crashes++;
     this.#note(kind.length);
-    for (const shard of generation?.shards ?? []) this.statistics.turns += shard?.counts.turns ?? 0;
+    for (const shard of generation?.shards ?? []) this.#statistics.turns += shard?.counts.turns ?? 0;
     this.#workload.forgetReaders();
     this.#pauses = []; // code of threads that are gone does not go on
     this.#roomFor.clear();
     this.#pressed = false;
     this.#consumedLater = [];
     if (kind === "worker") {
-      this.statistics.workerRestarts++;
+      this.#statistics.workerRestarts++;
       for (const queue of this.#deltas) this.#lateDeltas.push(...queue);
       this.#deltas = [];
       while (this.#notices.length > 0) this.#deliverNotice(this.#random.below(2) === 0); // sent before the answer to the next call
       this.#gateway?.disconnect();
       this.#storage.end();
+      this.#loseCommands();
       return;
     }
-    if (kind === "process") this.statistics.processCrashes++;
-    else this.statistics.powerLosses++;
+    if (kind === "process") this.#statistics.processCrashes++;
+    else this.#statistics.powerLosses++;
     const shaken = kind === "process" && this.#random.below(this.params.crashCall === undefined ? 2 : 8) > 0;
     this.#aftershockIn = shaken ? 1 + this.#random.below(this.params.crashCall === undefined ? 30 : 5) : 0;
     this.#crashIn = 0;
@@ -708,6 +787,7 @@ export class World {
     this.#notices = [];
     this.#acknowledgements = [];
     this.#gateway = undefined;
+    this.#loseCommands();
     this.#asks.clear();
     this.#featureAsks.clear();
     this.#disk.crash(kind);
@@ -717,6 +797,11 @@ export class World {
     this.#disk.clearFaults();
     this.#disk.full = false;
     this.#storage = this.#newStorage();
+  }
+
+  /** Nobody knows whether they had their effect. */
+  #loseCommands(): void {
+    for (const { done } of this.#commands.splice(0)) done(false);
   }
 
   async #restart(kind: CrashKind): Promise<void> {
@@ -729,7 +814,7 @@ export class World {
     for (;;) {
       if (kind !== "worker") this.#newProcess();
       try {
-        if (this.#faulty && this.#crashIn === 0 && this.#random.below(6) === 0) {
+        if (this.#faulty && this.#crashIn === 0 && this.#random.next() < this.params.callCrashP / 3) {
           this.#armCrash(this.#random.below(2) === 0 ? "process" : "os", 40);
         }
         const recovered = this.#storage.recover(this.#recoveryConfig(kind));
@@ -737,10 +822,10 @@ export class World {
         return;
       } catch (error) {
         if (error instanceof SimulatedCrash) {
-          this.statistics.crashesInRecovery++;
+          this.#statistics.crashesInRecovery++;
           kind = this.#crashKind;
         } else if (isHoldfastError(error, "HF_IO") || isHoldfastError(error, "HF_DISK_FULL")) {
-          this.statistics.ioErrors++;
+          this.#statistics.ioErrors++;
           this.#disk.full = false;
           if (kind !== "worker") kind = "process"; // a start that fails ends the process
         } else throw error;
@@ -750,7 +835,7 @@ export class World {
   }
 
   #newProcess(): void {
-    if (this.#random.below(3) === 0) this.#shards = 1 + this.#random.below(4);
+    if (this.#random.next() < this.params.rescaleP) this.#shards = 1 + this.#random.below(shardsMax);
     if (this.#random.below(4) === 0) this.#workload.splits.reverse();
   }
 
@@ -774,12 +859,12 @@ export class World {
     const { manifest } = recovered;
     rule(manifest.generation > this.#lastGeneration, "generations grow");
     this.#lastGeneration = manifest.generation;
-    for (const restored of recovered.shards) this.statistics.restored += restored.messages.length;
+    for (const restored of recovered.shards) this.#statistics.restored += restored.messages.length;
     this.#note(manifest.committed);
     if (manifest.committed === this.#ledger.epoch + 1) this.#commit(manifest.committed); // durable, but nobody was told
     const moved = manifest.layout !== this.#layout || this.#ledger.shards.length !== this.#shards;
     this.#layout = manifest.layout;
-    if (moved) this.statistics.relayouts++;
+    if (moved) this.#statistics.relayouts++;
     this.#ledger.recovered(manifest.committed, this.#durableRows(recovered), moved);
     for (const feature of this.#features) feature.committed?.(this.#ledger.view);
     this.#given.clear();
@@ -914,8 +999,8 @@ export class World {
       report: (event) => {
         if (event.kind === "parked") {
           this.#parkedSeen = true;
-          this.statistics.parked++;
-        } else this.statistics.rejected++;
+          this.#statistics.parked++;
+        } else this.#statistics.rejected++;
       },
     };
   }
@@ -961,7 +1046,7 @@ export class World {
 
   // --- liveness -----------------------------------------------------------------------------------------------------
 
-  /** O4 */
+  /** The liveness phase: no more faults, and in a bounded number of rounds everything is done (O4). */
   async #drain(): Promise<void> {
     this.#faulty = false;
     this.#crashIn = 0;
@@ -973,11 +1058,21 @@ export class World {
     const pressedUntil = this.#random.below(40);
     if (this.#random.below(2) === 0) this.#press(true);
     let idleRounds = 0;
+    let stopped = false;
     for (let round = 0; ; round++) {
       rule(round < drainRoundsMax, () => `no progress: ${this.#unfinished()} (${this.#generation?.describe()})`);
       if (round === pressedUntil) this.#press(false);
       let busy = this.#advanceStorage();
-      for (let shard = 0; shard < this.#shards; shard++) busy = this.#advanceShard(shard) > 0 || busy;
+      try {
+        for (let shard = 0; shard < this.#shards; shard++) busy = this.#advanceShard(shard) > 0 || busy;
+        const error = this.#generation?.takeError();
+        if (error !== undefined) throw error;
+      } catch (error) {
+        if (stopped || !isHoldfastError(error, "HF_FUNCTION_FAILED")) throw error;
+        stopped = true;
+        this.#statistics.stopped++; // a turn had begun while turns still failed
+        await this.#restart("process");
+      }
       for (const feature of this.#features) feature.settle?.();
       while (this.#deliverDelta()) busy = true;
       while (this.#deliverNotice()) busy = true;
@@ -990,8 +1085,8 @@ export class World {
       this.#checkBroken();
       if (round > pressedUntil && this.#unfinished() === undefined) break;
       idleRounds = busy ? 0 : idleRounds + 1;
-      if (idleRounds > 2) this.#now += 5;
-      if (idleRounds > 20 && this.#onlyQuarantined()) {
+      if (idleRounds > 2) this.#now += 5 * (idleRounds - 2);
+      if (idleRounds > 10 && this.#onlyQuarantined()) {
         if (this.#random.below(6) === 0) await this.#restart("process");
         else this.#mend();
         idleRounds = 0;
@@ -1014,7 +1109,7 @@ export class World {
     this.#ledger.checkQuarantine();
     for (const feature of this.#features) feature.mend?.(this.#ledger.view);
     for (const { type, id } of this.#command("quarantine.list", []).flat() as { type: string; id: string }[]) {
-      this.statistics.mended++;
+      this.#statistics.mended++;
       this.#command("quarantine.retry", [type, id], id);
     }
   }
@@ -1041,7 +1136,7 @@ export class World {
   }
 
   #finalChecks(): void {
-    for (const shard of this.#generation?.shards ?? []) this.statistics.turns += shard?.counts.turns ?? 0;
+    for (const shard of this.#generation?.shards ?? []) this.#statistics.turns += shard?.counts.turns ?? 0;
     this.#ledger.checkPairs();
     for (const feature of this.#features) feature.ended?.(this.#ledger.view);
     if (this.params.egress) this.#checkSink();
@@ -1054,7 +1149,7 @@ export class World {
   }
 
   #note(event: number): void {
-    this.statistics.hash = Math.imul(this.statistics.hash ^ event, 0x01000193) ^ (this.statistics.hash >>> 13);
+    this.#hash = Math.imul(this.#hash ^ event, 0x01000193) ^ (this.#hash >>> 13);
   }
 }
 
@@ -1092,9 +1187,17 @@ class CrashingWriter implements BaseWriter {
   }
 }
 
-/** Runs one seed. */
-export async function runSeed(seed: number): Promise<WorldStatistics> {
-  return new World(seed).run();
+/** Runs one seed. @throws what breaks a rule */
+export async function runSeed(seed: number, overrides: Overrides = {}): Promise<WorldReport> {
+  return new World(seed, overrides).run();
+}
+
+/** Which rule a failure breaks: the place where it is written, and what it says without the names and numbers in it. */
+export function ruleOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const places = error.stack?.split("\n").filter((line) => /^ +at /.test(line) && !line.includes("at rule ")) ?? [];
+  const words = error.message.split(/\s+/).filter((word) => /^[a-z,:]+$/i.test(word));
+  return [error.name, places[0]?.trim(), ...words].join(" ");
 }
 
 /** What a failure says in one line. */
