@@ -18,7 +18,6 @@ import {
   type ToldError,
 } from "./protocol.js";
 
-const farMs = 600_000;
 const plan = JSON.parse(process.env[planVariable] ?? "") as DrivenPlan;
 const threads: Worker[] = [];
 
@@ -46,7 +45,7 @@ async function run(app: Application): Promise<void> {
   app.on("parked", ({ address, error }) => say({ kind: "parked", address, error: told(error) }));
   say({ kind: "running" });
   const reports = setInterval(
-    () => say({ kind: "status", status: app.status(), rssBytes: process.memoryUsage.rss() }),
+    () => say({ kind: "status", status: app.status(), rssBytes: rssBytes() }),
     plan.statusEveryMs,
   );
   process.on("message", (asked: DrivenCall) => void answer(app, asked));
@@ -69,7 +68,7 @@ async function answer(app: Application, asked: DrivenCall): Promise<void> {
 
 function perform(app: Application, asked: DrivenCall): unknown {
   const calls: { readonly [K in keyof DrivenCalls]: (...args: Parameters<DrivenCalls[K]>) => unknown } = {
-    quiesce: () => quiesce(app),
+    quiesce: (farMs) => quiesce(app, farMs),
     endShard,
     endStorage: () => threads[0].terminate(), // D2
     abort: () => process.abort(),
@@ -84,7 +83,7 @@ function perform(app: Application, asked: DrivenCall): unknown {
  * Nothing is pending when the application was drained, no timer waited then, and no turn has run since: a turn may have
  * set a timer, and a timer may have fired between the two looks.
  */
-async function quiesce(app: Application): Promise<Quiescence> {
+async function quiesce(app: Application, farMs: number): Promise<Quiescence> {
   for (;;) {
     await app.drained();
     const { turns } = app.status();
@@ -93,6 +92,15 @@ async function quiesce(app: Application): Promise<Quiescence> {
     await app.drained();
     const status = app.status();
     if (farTimers === pending.length && status.turns === turns) return { farTimers, status };
+  }
+}
+
+/** 0 when it cannot be read: a file is opened for it. */
+function rssBytes(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return 0;
   }
 }
 

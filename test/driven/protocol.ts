@@ -21,8 +21,11 @@ export interface ToldError {
 
 /** What can be asked of a driven application. */
 export interface DrivenCalls {
-  /** Waits until no message, timer or operation is pending any more, and says what stays all the same. */
-  quiesce(): Quiescence;
+  /**
+   * Waits until no message, timer or operation is pending any more. Delayed messages that are due in more than `farMs` by
+   * the wall clock are not waited for.
+   */
+  quiesce(farMs: number): Quiescence;
   /** Ends the thread of a shard from outside, wherever it is. False when there was none. */
   endShard(dice: number): boolean;
   /** Ends the storage thread. */
@@ -38,7 +41,7 @@ export interface DrivenCalls {
 }
 
 export interface Quiescence {
-  /** Delayed messages that are due in more than ten minutes. */
+  /** Delayed messages that were not waited for. */
   readonly farTimers: number;
   readonly status: Status;
 }

@@ -145,9 +145,9 @@ export class FaultLab {
   /** Lets a process work everything off and stop, and compares what came out with what must have. */
   async settle(process: DrivenProcess): Promise<void> {
     const inquiry = this.#inquiries++;
-    await process.call("quiesce");
+    await process.call("quiesce", Number.MAX_SAFE_INTEGER);
     for (let relay = 0; relay < relays; relay++) await process.call("send", relayType, String(relay), { inquiry });
-    await process.call("quiesce");
+    await process.call("quiesce", Number.MAX_SAFE_INTEGER);
     await process.call("stop");
     const end = await process.ended;
     this.expect(end.code === 0, `the application ended with ${describe(end)}`);

@@ -16,6 +16,8 @@ import { compareDiscarded, compareVerified, decideRaces } from "./smoke-audit.js
 
 const module = new URL("./smoke.app.js", import.meta.url).href;
 const statusEveryMs = 20;
+/** Nothing that is not cancelled is delayed for so long. */
+const farMs = 600_000;
 /** Lines that are written at once. */
 const linesPerWrite = 10_000;
 
@@ -77,7 +79,7 @@ export class SmokeWorkload {
     const process = this.begin(shards, true);
     await process.running;
     during(process);
-    const { farTimers, status } = await process.call("quiesce");
+    const { farTimers, status } = await process.call("quiesce", farMs);
     if (farTimers > 0) this.findings.add(`${farTimers} messages are pending that were cancelled`);
     if (status.parked > 0 || status.orphans > 0) this.findings.add(`messages wait: ${JSON.stringify(status)}`);
     await process.call("stop");
