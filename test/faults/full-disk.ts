@@ -12,9 +12,9 @@ import { FaultLab } from "./fault-lab.js";
 import { relayType } from "./relay.js";
 
 const size = "16m";
-/** Of the same disk when somebody has made room: a segment of the log alone may become 64 MiB long. */
-const sizeWithRoom = "128m";
-const letters = 2_000;
+/** Of the same disk when somebody has made room: two segments of the log alone may take 128 MiB. */
+const sizeWithRoom = "512m";
+const letters = 1_000;
 const cargoLength = 4_000;
 /** What is sent until it is refused: together more than the log can have prepared. */
 const probeLength = 100_000;
