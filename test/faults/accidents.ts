@@ -41,9 +41,8 @@ export const accidents: readonly Fault[] = Object.entries(consequences).map(([ki
     else {
       await settled;
       lab.expect(restart !== undefined || dies === undefined, `it was to end by ${dies}, not ${describe(end)}`);
-      const wanted = restart === undefined ? 0 : 1;
-      lab.expect(process.restarts.length === wanted, `the shards were restarted ${process.restarts.length} times`);
-      for (const reason of process.restarts) lab.expect(restart?.test(reason) === true, `restarted for: ${reason}`);
+      lab.expect(restart === undefined || process.restarts.length > 0, "the shards were not restarted");
+      for (const reason of process.restarts) lab.expect(restart?.test(reason) === true, `restarted: ${reason}`);
     }
   },
 }));

@@ -7,7 +7,8 @@ import type { FaultLab } from "./fault-lab.js";
 import { clockFileVariable } from "./relay.js";
 
 const letters = 600;
-const watchdogMs = 500;
+/** Long enough for a thread that gets no processor for a while. */
+const watchdogMs = 2_000;
 const hourMs = 3_600_000;
 const jumps = 6;
 const jumpMsMax = 48 * hourMs;
@@ -15,7 +16,16 @@ const jumpMsMax = 48 * hourMs;
 const filesMin = 24;
 const filesMax = 72;
 const usedUpMs = 400;
-const tooFewFiles = ["HF_IO", "HF_DATA_DIR", "HF_WORKER_FAILED", "HF_INGRESS_FAILED"] as const;
+/** Who finds that there is no file descriptor left: disk, directory, threads, readers, sinks, the loader of modules. */
+const tooFewFiles = [
+  "HF_IO",
+  "HF_DATA_DIR",
+  "HF_WORKER_FAILED",
+  "HF_STORAGE_FAILED",
+  "HF_INGRESS_FAILED",
+  "HF_EGRESS_FAILED",
+  "HF_BAD_MODULE",
+] as const;
 
 /** Stopped for longer than the watchdog waits, and continued: nobody may take that for a hanging turn. */
 const stopped: Fault = {
@@ -26,7 +36,7 @@ const stopped: Fault = {
     await process.running;
     await lab.midst();
     process.kill("SIGSTOP");
-    await lab.pause(3 * watchdogMs);
+    await lab.pause(1.5 * watchdogMs);
     process.kill("SIGCONT");
     await lab.settle(process);
     lab.expect(process.restarts.length === 0, `the shards were restarted: ${process.restarts}`);

@@ -86,11 +86,11 @@ async function live(until: number): Promise<void> {
   recoveriesMs.push(Math.round(process.startMs ?? 0));
   const life: Sample[] = [];
   samples.push(life);
-  while (performance.now() < until) {
+  do {
     workload.grow(Math.round((rate * sampleEveryMs) / 1_000));
     await new Promise((resolve) => setTimeout(resolve, sampleEveryMs));
     life.push(look(process, ranAt));
-  }
+  } while (performance.now() < until);
   process.kill("SIGKILL");
   const end = await process.ended;
   if (end.signal !== "SIGKILL" || end.hung) throw new Error(`a process ended before it was killed: ${describe(end)}`);
@@ -162,7 +162,7 @@ function report(): void {
       seed,
     }),
   );
-  process.exitCode = findings.count > 0 ? 1 : 0;
+  process.exit(findings.count > 0 ? 1 : 0); // takes along a process that was left running
 }
 
 function rounded(number: number): number {
