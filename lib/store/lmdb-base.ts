@@ -20,6 +20,7 @@
  *     LMDB cannot write its first pages to is a failed open, whose cleanup takes the process with it.
  */
 import {
+  appendFileSync,
   closeSync,
   existsSync,
   fstatSync,
@@ -29,7 +30,7 @@ import {
   readSync,
   rmSync,
   statfsSync,
-  writeSync,
+  statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -331,18 +332,14 @@ function openEnvironment(path: string, options: EnvironmentOptions): Environment
 }
 
 /**
- * Takes the room that LMDB needs to open a new base, or throws (L6). What a lock file has is left alone: LMDB may have it
- * mapped.
+ * Takes the room that LMDB needs to open a new base, or throws (L6). A lock file that is long enough is not opened: closing
+ * it would release the locks that LMDB may have on it in this process.
  */
 function reserveRoom(path: string): void {
   mkdirSync(path, { recursive: true });
-  const descriptor = openSync(join(path, "lock.mdb"), "a");
-  try {
-    const { size } = fstatSync(descriptor);
-    if (size < lockFileBytes) writeSync(descriptor, Buffer.alloc(lockFileBytes - size));
-  } finally {
-    closeSync(descriptor);
-  }
+  const lockFile = join(path, "lock.mdb");
+  const size = statSync(lockFile, { throwIfNoEntry: false })?.size ?? 0;
+  if (size < lockFileBytes) appendFileSync(lockFile, Buffer.alloc(lockFileBytes - size));
   if (existsSync(join(path, "data.mdb")) || !isNearlyFull(path)) return;
   throw new HoldfastError("HF_DISK_FULL", `no space left for the new base ${path}: free some space`);
 }
