@@ -6,13 +6,13 @@
  *     nothing and makes nothing early.
  * E2. Then it goes as the monotonic clock does. A wall clock that is set back is ignored; one that is ahead by more than
  *     `clockStepMs` (it was set, or the machine slept) is followed, so instants come when a calendar says so.
- * E3. It is stored, to the second, with every epoch in which a timer was set or fired.
+ * E3. It is stored, to the second, with every epoch in which a timer was set or fired. A new layout gives the latest time
+ *     of all shards to each.
  * E4. A wall clock that is behind by no more than that (two clocks drift) is waited for: nothing comes early by the wall.
  */
-import { ByteReader, ByteWriter } from "../base/bytes.js";
 import { clockLookMs, clockStepMs } from "../base/limits.js";
 import type { PartPort } from "./part.js";
-import { clockKey, timerBucket } from "./timer-rows.js";
+import { clockKey, decodeClock, encodeClock, timerBucket } from "./timer-rows.js";
 
 export class EngineTime {
   readonly #port: PartPort;
@@ -37,7 +37,7 @@ export class EngineTime {
     let stored = 0;
     for (const group of keyGroups) {
       const value = rows.get(timerBucket(group), clockKey(group));
-      if (value !== undefined) stored = Math.max(stored, new ByteReader(value).u64());
+      if (value !== undefined) stored = Math.max(stored, decodeClock(value));
     }
     this.#looked = clock.now();
     this.#last = Math.max(clock.wall(), stored);
@@ -68,8 +68,7 @@ export class EngineTime {
   store(now: number): void {
     if (this.#keyGroup === undefined || now < this.#stored + clockStepMs) return;
     this.#stored = Math.floor(now);
-    const writer = new ByteWriter(16);
-    writer.u64(this.#stored);
-    this.#port.rows.put(timerBucket(this.#keyGroup), clockKey(this.#keyGroup), writer.take(), this.#port.epoch);
+    const value = encodeClock(this.#stored);
+    this.#port.rows.put(timerBucket(this.#keyGroup), clockKey(this.#keyGroup), value, this.#port.epoch);
   }
 }

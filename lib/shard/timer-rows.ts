@@ -56,6 +56,22 @@ export function clockKey(keyGroup: number): Uint8Array {
   return rowKey(keyGroup, rowTable.TIMER, Uint8Array.of(kind.clock));
 }
 
+/** True for the key of a clock among those of its table. */
+export function isClockKey(key: Uint8Array): boolean {
+  return key[prefixBytes - 1] === kind.clock;
+}
+
+/** A clock's value: milliseconds since 1970. */
+export function encodeClock(now: number): Uint8Array {
+  const writer = new ByteWriter(16);
+  writer.u64(now);
+  return writer.take();
+}
+
+export function decodeClock(value: Uint8Array): number {
+  return new ByteReader(value).u64();
+}
+
 export function timerKey(key: TimerKey): Uint8Array {
   const part = new Uint8Array(1 + orderBytes);
   part[0] = kind.timer;

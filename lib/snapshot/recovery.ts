@@ -12,6 +12,8 @@
  * V3. The manifest is the switch. Before it the old generation is intact, after it the new one is.
  * V4. Every row in flight goes to the shard of its key group, in the order of its key. One found in another shard's
  *     base moves with the first epoch: deleted there, put here.
+ * V5. In a new layout every shard begins with the latest engine time of all shards of the old one: timers that it takes
+ *     over may have been set by that time, and would wait until a wall clock that was set back has caught up.
  */
 import { HoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
@@ -29,6 +31,7 @@ import { shardOfKeyGroup } from "../partition/key-groups.js";
 import { splitKey } from "../shard/ingress-feed.js";
 import type { RestoredMessage, RestoredShard } from "../shard/ports.js";
 import { keyText } from "../shard/rows.js";
+import { clockKey, decodeClock, isClockKey } from "../shard/timer-rows.js";
 import type { BaseWriter, Row } from "../store/base.js";
 import {
   compareInflight,
@@ -306,19 +309,31 @@ export class Recovery {
     const { shards } = this.#config;
     const bases = Array.from({ length: shards }, (_, shard) => this.#ports.openBase(layout, shard));
     const batches: Row[][] = bases.map(() => []);
+    const clock = new LatestClock();
     const put = (key: Uint8Array, value: Uint8Array): void => {
       const shard = this.#shardOfRow(key, value, keyGroups);
-      if (shard === undefined) return;
+      if (shard === undefined || clock.takes(key, value)) return;
       const batch = batches[shard];
       batch.push({ key, value });
       if (batch.length >= relayoutRowsMax) bases[shard].apply(batch.splice(0));
     };
     for (const merge of old) forEachCommittedRow(merge, put);
+    this.giveClock(clock, batches, keyGroups);
     for (const [shard, base] of bases.entries()) {
       base.apply(batches[shard], committed);
       base.sync();
     }
     return bases.map((base) => new Merge(base));
+  }
+
+  /** V5 */
+  giveClock({ latest }: LatestClock, batches: readonly Row[][], keyGroups: number): void {
+    if (latest === undefined) return;
+    for (let group = keyGroups - 1; group >= 0; group--) {
+      const before = group === 0 ? -1 : shardOfKeyGroup(group - 1, keyGroups, batches.length);
+      const shard = shardOfKeyGroup(group, keyGroups, batches.length);
+      if (shard !== before) batches[shard].push({ key: clockKey(group), value: latest });
+    }
   }
 
   /** The shard whose base takes a row; undefined for rows that mean nothing to another layout. */
@@ -475,6 +490,18 @@ function joinParts(
     parts.set(place.shard, list);
   }
   return [...parts].map(([shard, list]) => ({ shard, payload: list.length === 1 ? list[0] : Buffer.concat(list) }));
+}
+
+/** The latest engine time that any shard has stored. */
+class LatestClock {
+  latest: Uint8Array | undefined;
+
+  /** True for a row with a shard's engine time. */
+  takes(key: Uint8Array, value: Uint8Array): boolean {
+    if (keyGroupOf(key) === metaKeyGroup || tableOf(key) !== rowTable.TIMER || !isClockKey(key)) return false;
+    if (this.latest === undefined || decodeClock(value) > decodeClock(this.latest)) this.latest = value;
+    return true;
+  }
 }
 
 /** Visits every committed row: the base's, and what is folded over it. */

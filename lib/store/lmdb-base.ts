@@ -15,8 +15,23 @@
  * L5. Every call into lmdb happens inside its thread's gate, and none begins once the gate is closed. A process that
  *     exits while a transaction is open hangs, and a thread that is terminated (an exit does that too) inside one of
  *     lmdb's read calls aborts the process: whoever terminates a thread closes its gate first.
+ * L6. No base is opened without room for it. LMDB makes its lock file longer without writing and then maps it: on a full
+ *     disk the first touch is a SIGBUS that ends the process. So the file gets its bytes before. And a new data file that
+ *     LMDB cannot write its first pages to is a failed open, whose cleanup takes the process with it.
  */
-import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, rmSync, statfsSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmSync,
+  statfsSync,
+  statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { open, type RootDatabase, type Transaction } from "lmdb";
@@ -72,6 +87,8 @@ interface FastReads {
 type Environment = RootDatabase<Uint8Array, Uint8Array> & FastReads;
 
 const crcBytes = 4;
+/** At least what LMDB makes of its lock file for 126 readers; of a longer one it uses all. */
+const lockFileBytes = 12 * KiB;
 const scratchBytesMax = 1 * MiB;
 const subarray = Uint8Array.prototype.subarray;
 
@@ -135,6 +152,7 @@ class LmdbBaseWriter implements BaseWriter {
     this.#gate = options.gate;
     enter(this.#gate);
     try {
+      reserveRoom(path);
       this.#db = openEnvironment(path, { mapSize: options.mapBytes ?? baseMapBytes, overlappingSync: false });
       syncNames(path);
       this.#epoch = decodeEpoch(readValue(this.#db, path, epochKey, noView));
@@ -311,6 +329,19 @@ function openEnvironment(path: string, options: EnvironmentOptions): Environment
   } catch (thrown) {
     throw asHoldfastError(thrown, path, "opening");
   }
+}
+
+/**
+ * Takes the room that LMDB needs to open a new base, or throws (L6). A lock file that is long enough is not opened: closing
+ * it would release the locks that LMDB may have on it in this process.
+ */
+function reserveRoom(path: string): void {
+  mkdirSync(path, { recursive: true });
+  const lockFile = join(path, "lock.mdb");
+  const size = statSync(lockFile, { throwIfNoEntry: false })?.size ?? 0;
+  if (size < lockFileBytes) appendFileSync(lockFile, Buffer.alloc(lockFileBytes - size));
+  if (existsSync(join(path, "data.mdb")) || !isNearlyFull(path)) return;
+  throw new HoldfastError("HF_DISK_FULL", `no space left for the new base ${path}: free some space`);
 }
 
 const metaPageFlag = 0x08;

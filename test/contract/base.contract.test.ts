@@ -353,6 +353,16 @@ describe("a base on LMDB", () => {
     assert.equal(statSync(path, { throwIfNoEntry: false }), undefined);
   });
 
+  test("has room for all of its lock file, which LMDB maps: on a full disk the first touch of a hole ends the process", () => {
+    const path = freshPath();
+    const writer = openBaseWriter(path, { mapBytes: 1 * MiB });
+    const lock = statSync(join(path, "lock.mdb"));
+    const written = join(path, "written");
+    writeFileSync(written, Buffer.alloc(lock.size));
+    assert.ok(lock.blocks >= statSync(written).blocks);
+    writer.close();
+  });
+
   test("leaves its gate between calls, and a closed gate stays closed", () => {
     const path = freshPath();
     const gates = [0, 1].map((index) => ({ words: new Int32Array(new SharedArrayBuffer(8)), index }));

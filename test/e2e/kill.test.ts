@@ -1,13 +1,9 @@
-/** kill -9 against the real command, in small; `npm run chaos` is the same in large. */
+/** kill -9 and other ends, in small; `npm run chaos`, `npm run smoke` and `npm run faults` are the same in large. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import test from "node:test";
-import { fileURLToPath } from "node:url";
+import { verdictOf } from "../driven/verdict.js";
 
-const chaos = fileURLToPath(new URL("../chaos/main.js", import.meta.url));
-
-interface Verdict {
+interface ChaosVerdict {
   readonly kills: number;
   readonly records: number;
   readonly lost: number;
@@ -17,31 +13,47 @@ interface Verdict {
   readonly workerExits: number;
 }
 
+interface SmokeVerdict {
+  readonly invocations: number;
+  readonly kills: number;
+  readonly mismatches: number;
+}
+
+interface FaultsVerdict {
+  readonly faults: Readonly<Record<string, number>>;
+  readonly lost: number;
+  readonly duplicated: number;
+  readonly wrong: number;
+}
+
 test("no transfer is lost or doubled when the process is killed four times and its workers die", {
   timeout: 120_000,
 }, async ({ signal }) => {
-  const { code, verdict, said } = await runChaos(["--kills", "4", "--seed", "3", "--batch", "3000"], signal);
+  const args = ["--kills", "4", "--seed", "3", "--batch", "3000"];
+  const { code, verdict, said } = await verdictOf<ChaosVerdict>("chaos/main.js", args, signal);
   assert.equal(code, 0, said);
   const { kills, lost, duplicated, wrong } = verdict;
   assert.deepEqual({ kills, lost, duplicated, wrong }, { kills: 4, lost: 0, duplicated: 0, wrong: 0 }, said);
   assert.ok(verdict.records >= 3_000 && verdict.rejected > 0 && verdict.workerExits > 0, said);
 });
 
-async function runChaos(
-  args: string[],
-  signal: AbortSignal,
-): Promise<{ code: number | null; verdict: Verdict; said: string }> {
-  const child = spawn(process.execPath, [chaos, ...args], { stdio: ["ignore", "pipe", "pipe"], signal });
-  let said = "";
-  let result = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    said += text;
-  });
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    result += text;
-  });
-  const [code] = (await once(child, "close")) as [number | null];
-  const last = result.trimEnd().split("\n").at(-1) ?? "";
-  assert.match(last, /^\{/, `no verdict: ${said}`);
-  return { code, verdict: JSON.parse(last) as Verdict, said };
-}
+test("every counter of random programs is exact when the process is killed four times and threads end", {
+  timeout: 120_000,
+}, async ({ signal }) => {
+  const args = ["--messages", "4000", "--instances", "24", "--kills", "4", "--seed", "3"];
+  const { code, verdict, said } = await verdictOf<SmokeVerdict>("smoke/main.js", args, signal);
+  assert.equal(code, 0, said);
+  assert.deepEqual([verdict.kills, verdict.mismatches], [4, 0], said);
+  assert.ok(verdict.invocations > 4_000, said);
+});
+
+test("no letter is lost or doubled by an abort, a stop, a jump of the clock or a second process", {
+  timeout: 120_000,
+}, async ({ signal }) => {
+  const faults = ["process.abort", "SIGSTOP and SIGCONT", "clock jumps", "two processes on one directory"];
+  const { code, verdict, said } = await verdictOf<FaultsVerdict>("faults/main.js", ["--only", faults.join()], signal);
+  assert.equal(code, 0, said);
+  const { lost, duplicated, wrong } = verdict;
+  assert.deepEqual({ lost, duplicated, wrong }, { lost: 0, duplicated: 0, wrong: 0 }, said);
+  assert.deepEqual(Object.keys(verdict.faults).sort(), [...faults].sort());
+});

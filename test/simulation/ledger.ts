@@ -6,14 +6,17 @@
  * B2. An in-flight row is in one shard only; what recovery finds is what was committed, row by row.
  * B3. Between two addresses: numbers sent − numbers seen = messages in flight, and those are the numbers in between.
  * B4. A position never moves back, nor does what was consumed of a gateway session; what was acknowledged is consumed.
+ * B5. In a new layout every shard begins with the latest engine time that any shard had stored.
  */
 import { MessageReader } from "../../lib/codec/message-codec.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { namespaceOf } from "../../lib/model/function-type.js";
 import { hashId } from "../../lib/partition/hash.js";
+import { shardOfKeyGroup } from "../../lib/partition/key-groups.js";
 import { columnCode, Registry } from "../../lib/shard/registry.js";
 import { keyText } from "../../lib/shard/rows.js";
 import { decodeStateValue } from "../../lib/shard/state-value.js";
+import { decodeClock, isClockKey } from "../../lib/shard/timer-rows.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
 import { decodeMeta } from "../../lib/snapshot/meta-rows.js";
 import {
@@ -134,7 +137,10 @@ export class Ledger {
         () => `recovery at epoch ${epoch} finds other rows, shard ${shard}: ${difference}`,
       ); // B2
     }
-    if (moved) this.shards = shards.map((rows) => CommittedRows.of(rows));
+    if (moved) {
+      this.#checkClocks(shards); // B5
+      this.shards = shards.map((rows) => CommittedRows.of(rows));
+    }
     this.checkPairs();
     for (const [name, { acknowledged }] of this.lanes) {
       rule(
@@ -142,6 +148,21 @@ export class Ledger {
         () => `a send of ${name} was acknowledged and is not committed`,
       ); // B4
     }
+  }
+
+  /** B5 */
+  #checkClocks(after: readonly Rows[]): void {
+    const latest = Math.max(...this.shards.map(({ all }) => latestClock(all)));
+    for (const [shard, rows] of after.entries()) {
+      if (!this.#hasKeyGroups(shard, after.length)) continue;
+      const clock = latestClock(rows);
+      rule(clock === latest, () => `shard ${shard} of a new layout begins at ${clock}, the time was ${latest}`);
+    }
+  }
+
+  #hasKeyGroups(shard: number, shards: number): boolean {
+    const groups = Array.from({ length: this.#keyGroups }, (_, group) => group);
+    return groups.some((group) => shardOfKeyGroup(group, this.#keyGroups, shards) === shard);
   }
 
   /** B3 */
@@ -336,9 +357,21 @@ function union(shards: readonly Rows[]): Rows {
   return all;
 }
 
-/** Gateway rows of old sessions do not move. */
+/** The latest engine time among rows, 0 when there is none. */
+function latestClock(rows: Rows): number {
+  let latest = 0;
+  for (const [text, value] of rows) if (isClock(text)) latest = Math.max(latest, decodeClock(value));
+  return latest;
+}
+
+function isClock(text: string): boolean {
+  const key = new Uint8Array(Buffer.from(text, "latin1"));
+  return keyGroupOf(key) !== metaKeyGroup && tableOf(key) === rowTable.TIMER && isClockKey(key);
+}
+
+/** Gateway rows of old sessions do not move; clocks are given anew. */
 function differenceOf(before: Rows, after: Rows, moved: boolean): string | undefined {
-  const skips = (text: string): boolean => text === epochName || (moved && text.endsWith("gateway"));
+  const skips = (text: string): boolean => text === epochName || (moved && (text.endsWith("gateway") || isClock(text)));
   for (const [text, value] of before) {
     if (skips(text)) continue;
     const found = after.get(text);

@@ -190,6 +190,11 @@ const plants = {
       };
     });
   },
+  /** A new layout forgets engine time. */
+  forgetclock(surgery: Surgery): void {
+    surgery.replace(Recovery, "giveClock", () => () => {});
+  },
+
   /** Recovery trusts what is in the page cache. */
   trustcache(surgery: Surgery): void {
     surgery.replace(Recovery, "makeDurable", () => () => {});
