@@ -76,6 +76,8 @@ export interface FailureRooms {
   finish(message: Message): void;
   /** Tells whoever waits for a reply that none will come; the error is wire data. */
   answer(message: Message, error: unknown): void;
+  /** No attempt follows, unless somebody asks for one. */
+  givenUp(message: Message): void;
   /** A quarantined message will run again because somebody wants it to. */
   retried(message: Message): void;
   /** Gives up the async turn of an instance, if one is pending, and ends it. */
@@ -161,6 +163,7 @@ export class Failures implements Part {
 
   #giveUp(message: Message, end: FailureEnd, error: unknown): void {
     if (end === "fail") throw failureOf(message, "the application stops, as its policy says", error);
+    this.#rooms.givenUp(message);
     const target = deadLetterTarget(end);
     if (target === undefined || !this.#sendLetter(message, target, error)) this.quarantine(message, error);
     else {

@@ -152,6 +152,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       state: this.#state,
       finish: (message) => this.#finish(message),
       answer: (message, error) => this.#answerWith(message, error),
+      givenUp: (message) => this.#asks.forgetUnanswered(message),
       retried: (message) => this.#trial?.acquit(message),
       cancel: (instance, reason) => this.#cancel(instance, reason),
     });
@@ -842,10 +843,15 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     if (chain.includes(target)) throw askCycle(target, chain); // K3 of asks.ts
     const key = `ask ${context.messageId} ${index} ${asker}`;
     const { number, reply } = this.#asks.wait(asker.toString(), target, timeoutMs);
+    const forget = (): void =>
+      this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true });
+    reply.catch((error: unknown) => {
+      if (isHoldfastError(error, "HF_NO_REPLY")) this.#asks.unanswered(message, index, forget);
+    });
     context.stage({
       apply: () => {
         this.#asks.abandon(number);
-        this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true });
+        forget();
       },
       discard: () => this.#asks.abandon(number),
     });

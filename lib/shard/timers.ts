@@ -9,8 +9,11 @@
  * D3. The heap only says where to look: a key whose row is gone is passed over, a key that is there twice fires once.
  * D4. A timer that an unfinished turn has cancelled is held: it does not fire. The turn's end deletes it, or releases it
  *     when the turn fails. One turn runs at an address, so a timer is held once.
- * D5. A token row points to a pending timer; it goes when the timer does.
+ * D5. Each timer has one row that leads to it from its sender: under its token, or else under its own order. It goes when
+ *     the timer does. So a token is found, and everything of one sender, without a look at the timers of others.
  */
+import { Heap } from "../base/heap.js";
+import { invariant } from "../base/invariant.js";
 import { timerListMax, timersPerStepMax } from "../base/limits.js";
 import type { Peer } from "../codec/message-codec.js";
 import { childHi, childLo, formatMessageId } from "../model/message-id.js";
@@ -18,25 +21,27 @@ import { hashId, hashName32 } from "../partition/hash.js";
 import type { EngineTime } from "./engine-time.js";
 import type { Part, PartPort } from "./part.js";
 import type { FunctionEntry } from "./registry.js";
-import { keyText } from "./rows.js";
-import { TimerHeap } from "./timer-heap.js";
+import { keyBytes, keyText } from "./rows.js";
 import {
   compareTimers,
+  decodeSentValue,
   decodeTimer,
   decodeTimerKey,
-  decodeTokenValue,
+  encodeSentValue,
   encodeTimer,
-  encodeTokenValue,
+  sentBounds,
+  sentBucket,
   type Timer,
   type TimerKey,
   timerBucket,
   timerKey,
   timersEnd,
   tokenKey,
+  untokenedKey,
 } from "./timer-rows.js";
 
-/** Rows looked at together when the timers of an address are searched for. */
-const removalPageRows = 1_000;
+/** Rows of an address that are looked at together. */
+const pageRows = 1_000;
 
 /** An address by name. */
 export interface TimerSender {
@@ -59,7 +64,7 @@ export class Timers implements Part {
   readonly #port: PartPort;
   readonly #keyGroups: readonly number[];
   readonly #residentMax: number;
-  readonly #heap = new TimerHeap();
+  readonly #heap = new Heap<TimerKey>((a, b) => compareTimers(a, b) < 0);
   /** By key text; true once it came due while it was held. */
   readonly #held = new Map<string, boolean>();
   #frontier: TimerKey | undefined;
@@ -80,7 +85,7 @@ export class Timers implements Part {
     if (!this.#port.admissionOpen) return 0;
     let work = 0;
     if (this.#frontier !== undefined && this.#runsLow) work += this.#load(this.#frontier);
-    if (this.#heap.size === 0) return work;
+    if (this.#heap.length === 0) return work;
     const now = this.time.now();
     for (let budget = timersPerStepMax; budget > 0; budget--) {
       const next = this.#heap.peek();
@@ -110,8 +115,8 @@ export class Timers implements Part {
 
   /** The pending timer of a token. */
   find(keyGroup: number, sender: Peer, token: string): TimerKey | undefined {
-    const value = this.#port.rows.get(timerBucket(keyGroup), tokenKey(keyGroup, sender, token));
-    return value === undefined ? undefined : decodeTokenValue(keyGroup, value);
+    const value = this.#port.rows.get(sentBucket(keyGroup, sender.id), tokenKey(keyGroup, sender, token));
+    return value === undefined ? undefined : decodeSentValue(keyGroup, value);
   }
 
   /** D4 */
@@ -137,11 +142,9 @@ export class Timers implements Part {
   add(keyGroup: number, due: number, timer: Timer): void {
     const { rows, epoch, config } = this.#port;
     const key = { keyGroup, due, generation: config.generation, sequence: ++this.#sequence };
-    const bucket = timerBucket(keyGroup);
-    rows.put(bucket, timerKey(key), encodeTimer(timer), epoch);
-    if (timer.token !== undefined) {
-      rows.put(bucket, tokenKey(keyGroup, timer.sender, timer.token), encodeTokenValue(key), epoch); // D5
-    }
+    const { sender, token } = timer;
+    rows.put(timerBucket(keyGroup), timerKey(key), encodeTimer(timer), epoch);
+    rows.put(sentBucket(keyGroup, sender.id), sentKey(key, sender, token), encodeSentValue(key), epoch); // D5
     this.#keep(key);
     this.time.store(this.time.now());
   }
@@ -169,9 +172,8 @@ export class Timers implements Part {
 
   deleteRows(key: TimerKey, sender: Peer, token: string | undefined): void {
     const { rows, epoch } = this.#port;
-    const bucket = timerBucket(key.keyGroup);
-    rows.delete(bucket, timerKey(key), epoch);
-    if (token !== undefined) rows.delete(bucket, tokenKey(key.keyGroup, sender, token), epoch); // D5
+    rows.delete(timerBucket(key.keyGroup), timerKey(key), epoch);
+    rows.delete(sentBucket(key.keyGroup, sender.id), sentKey(key, sender, token), epoch); // D5
   }
 
   /** What the address has set goes; the heap passes over it (D3). What others have set for it stays. */
@@ -181,26 +183,40 @@ export class Timers implements Part {
 
   /** Deletes every timer of a sender. */
   removeAll(sender: TimerSender): void {
-    let from: TimerKey | undefined = { keyGroup: this.#port.keyGroupOf(sender.id), due: 0, generation: 0, sequence: 0 };
-    while (from !== undefined) {
-      const page = this.#scan(from.keyGroup, from, removalPageRows);
-      for (const { key, value } of page) {
+    for (const { key, timer } of this.#sentBy(sender)) this.deleteRows(key, timer.sender, timer.token);
+  }
+
+  /** D5: the timers of one sender, in no order that means anything. */
+  *#sentBy(
+    sender: TimerSender,
+  ): Generator<{ readonly key: TimerKey; readonly timer: Timer; readonly value: Uint8Array }> {
+    const { rows } = this.#port;
+    const keyGroup = this.#port.keyGroupOf(sender.id);
+    const bucket = sentBucket(keyGroup, sender.id);
+    let { from, to } = sentBounds(keyGroup, hashName32(sender.type), sender.id);
+    for (let more = true; more; ) {
+      const page = rows.scan(bucket, from, to, pageRows);
+      for (const row of page) {
+        const key = decodeSentValue(keyGroup, row.value);
+        const value = rows.get(timerBucket(keyGroup), timerKey(key));
+        invariant(value !== undefined, "a row of a sender leads to a timer");
         const timer = decodeTimer(value);
-        if (this.#isFrom(timer, sender)) this.deleteRows(decodeTimerKey(key), timer.sender, timer.token);
+        if (this.#isFrom(timer, sender)) yield { key, timer, value };
       }
-      from = page.length < removalPageRows ? undefined : following(decodeTimerKey(page[page.length - 1].key));
+      more = page.length === pageRows;
+      if (more) from = keyBytes(`${keyText(page[page.length - 1].key)}\0`);
     }
   }
 
   get #runsLow(): boolean {
-    return this.#heap.size < this.#residentMax / 8;
+    return this.#heap.length < this.#residentMax / 8;
   }
 
   /** D2 */
   #keep(key: TimerKey): void {
     if (this.#frontier !== undefined && compareTimers(key, this.#frontier) >= 0) return;
     this.#heap.push(key);
-    if (this.#heap.size > this.#residentMax) this.#frontier = this.#heap.shrink(this.#residentMax >>> 1);
+    if (this.#heap.length > this.#residentMax) this.#frontier = this.#heap.shrink(this.#residentMax >>> 1);
   }
 
   /** D2: takes up timers from the frontier on, as many of each key group as keep the heap within its bound. */
@@ -227,23 +243,19 @@ export class Timers implements Part {
 
   /** Pending timers, soonest first. */
   #list(limit: number, address: TimerSender | undefined): ListedTimer[] {
-    const groups = address === undefined ? this.#keyGroups : [this.#port.keyGroupOf(address.id)];
-    const found: { readonly key: TimerKey; readonly value: Uint8Array }[] = [];
-    for (const group of groups) {
-      if (!this.#port.owns(group)) continue;
-      // a filter may pass over any number of rows
-      for (const { key, value } of this.#scan(
-        group,
-        undefined,
-        address === undefined ? limit : Number.POSITIVE_INFINITY,
-      )) {
-        if (address === undefined || this.#isFrom(decodeTimer(value), address)) {
-          found.push({ key: decodeTimerKey(key), value });
-        }
-      }
-    }
+    const found = address === undefined ? this.#soonest(limit) : this.#owns(address) ? [...this.#sentBy(address)] : [];
     found.sort((a, b) => compareTimers(a.key, b.key));
     return found.slice(0, Math.min(limit, timerListMax)).map(({ key, value }) => this.#listed(key, value));
+  }
+
+  #owns({ id }: TimerSender): boolean {
+    return this.#port.owns(this.#port.keyGroupOf(id));
+  }
+
+  #soonest(limit: number): { readonly key: TimerKey; readonly value: Uint8Array }[] {
+    return this.#keyGroups.flatMap((group) =>
+      this.#scan(group, undefined, limit).map(({ key, value }) => ({ key: decodeTimerKey(key), value })),
+    );
   }
 
   #listed({ due }: TimerKey, value: Uint8Array): ListedTimer {
@@ -266,6 +278,10 @@ export class Timers implements Part {
     const type = this.#typeOf(peer);
     return `${type ?? `(function ${code.toString(16).padStart(8, "0")}, not defined)`}@${id}`;
   }
+}
+
+function sentKey(key: TimerKey, sender: Peer, token: string | undefined): Uint8Array {
+  return token === undefined ? untokenedKey(key, sender) : tokenKey(key.keyGroup, sender, token);
 }
 
 /** The place right behind a timer. */

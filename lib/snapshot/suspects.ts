@@ -50,6 +50,7 @@ export function turnsNoteName(shard: number): string {
 
 export class Suspects {
   readonly #notes: Notes;
+  #shards = 0;
 
   constructor(notes: Notes) {
     this.#notes = notes;
@@ -57,10 +58,11 @@ export class Suspects {
 
   /** A generation begins at a committed epoch; the one before did not stop by itself, unless it left no note. */
   begin(epoch: number, shards: number, ending: Ending): Suspicion {
+    this.#shards = shards;
     const old = parsed<Record>(this.#notes.read(recordName));
     const ends = old === undefined ? 0 : epoch - old.epoch <= epochsInVainMax ? old.ends + 1 : 1;
     const blamed = old?.suspects === undefined ? [] : this.blame(this.#turns(old.shards), ending);
-    for (let shard = 0; shard < (old?.shards ?? 0); shard++) this.#notes.remove(turnsNoteName(shard)); // C2
+    this.#forgetTurns(old?.shards ?? 0); // C2
     const suspicious = ends + 1 >= suspiciousStarts || ending.restarts + 1 >= suspiciousStarts; // C1
     const suspects = suspicious ? added(old?.suspects ?? [], blamed, reasonOf(ending)) : undefined;
     this.#notes.write(recordName, JSON.stringify({ epoch, ends, shards, suspects } satisfies Record));
@@ -70,6 +72,7 @@ export class Suspects {
   /** The generation ends because somebody wants it to. */
   stopped(): void {
     this.#notes.remove(recordName);
+    this.#forgetTurns(this.#shards);
   }
 
   /** The ids of messages to blame for an end (T1 of shard/trial.ts, C3). */
@@ -81,6 +84,10 @@ export class Suspects {
     const pending = noted.flatMap((note) => note.pending);
     if (pending.length > 0 || restarts === 0) return pending; // a process may have been killed between two turns
     return noted.flatMap(({ last }) => last ?? []);
+  }
+
+  #forgetTurns(shards: number): void {
+    for (let shard = 0; shard < shards; shard++) this.#notes.remove(turnsNoteName(shard));
   }
 
   #turns(shards: number): (TurnsNote | undefined)[] {

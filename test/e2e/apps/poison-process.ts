@@ -9,10 +9,10 @@ if (first === "first") {
   const sends: Promise<void>[] = [];
   for (let n = 0; n < 40; n++) sends.push(app.send(eater.at(`e${n}`), { n } satisfies Bite));
   await Promise.all(sends);
-  await app.send(eater.at("bad"), { n: 1, kills: { how: "process", until } }).catch(() => {});
-  await app.send(eater.at("bad"), { n: 2 });
+  await app.send(eater.at("bad"), { n: 1, delayMs: 100, kills: { how: "process", until } });
 }
 await parked;
+await app.send(eater.at("bad"), { n: 2 });
 await app.send(eater.at("e0"), { n: 100 });
 await app.drained();
 const [{ error, attempts, waiting }] = await app.quarantine.list();

@@ -5,6 +5,8 @@ import { type DeadLetter, defineApp, defineFunction, type, value } from "../../.
 
 export interface Bite {
   readonly n: number;
+  /** It comes back after this time, and kills only then. */
+  readonly delayMs?: number;
   /** How it kills, until this file exists. */
   readonly kills?: { readonly how: "exit" | "loop" | "memory" | "process" | "exit later"; readonly until: string };
 }
@@ -26,6 +28,8 @@ export const eater = defineFunction("poison/eater", {
   reply: type<readonly number[]>(),
   receive(ctx, message: Bite | "read") {
     if (message === "read") return ctx.reply(ctx.state.done.get());
+    const { delayMs, ...bite } = message;
+    if (delayMs !== undefined) return ctx.sendAfter(delayMs, ctx.self, bite);
     ctx.state.done.update((done) => [...done, message.n]);
     return message.kills === undefined ? undefined : kill(message.kills);
   },
