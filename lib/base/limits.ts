@@ -111,6 +111,8 @@ export const askTimeoutMs = 30_000;
 
 /** Timers of one shard in memory; those further away are only rows. */
 export const timersResidentMax = 16_384;
+/** Timers are taken up into memory this long before they are due. */
+export const timersAheadMs = 1_000;
 /** Due timers one step sends. */
 export const timersPerStepMax = 128;
 /** A token of a delayed message, in UTF-16 code units. */

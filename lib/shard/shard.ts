@@ -686,6 +686,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
 
   #runTurns(): number {
     const most = this.#trial === undefined ? turnsPerStepMax : 1; // T2 of trial.ts
+    const { parkedBytes } = this.#mailbox;
     let count = 0;
     while (count < most) {
       const message = this.#mailbox.next();
@@ -694,6 +695,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       count++;
     }
     if (count > 0) this.#ports.control.setTurn(this.index, 0);
+    if (this.#mailbox.parkedBytes !== parkedBytes) this.touch(); // who waits for `drained` hears how much is left from commits
     return count;
   }
 

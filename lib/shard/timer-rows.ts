@@ -6,7 +6,7 @@
  *     kind u8 = timer      due u64 BE │ generation u32 BE │ sequence u64 BE      value: see `encodeTimer`
  *     kind u8 = sent       sender type u32 BE │ hash of sender id u32 BE │ 0 │ due │ generation │ sequence      of a timer without a token
  *                          sender type u32 BE │ hash of sender id u32 BE │ 1 │ 16 bytes of a hash of id and token
- *                                                                            value: due │ generation │ sequence
+ *                                                                            value: due │ generation │ sequence, where the key has them not
  *     kind u8 = schedule   name in UTF-8                                         value: see schedules.ts
  *
  * The order of timer keys is the order in which they fire.
@@ -23,6 +23,7 @@ const kind = { clock: 0, timer: 1, sent: 2, schedule: 3 } as const;
 const sentBuckets = 64;
 const withoutToken = 0;
 const withToken = 1;
+const noBytes = new Uint8Array(0);
 const senderBytes = 8;
 const prefixBytes = 4; // key group, table, kind
 const orderBytes = 20;
@@ -152,15 +153,18 @@ export function decodeTimerKey(key: Uint8Array): TimerKey {
 }
 
 /** The value of a row that leads to a timer. */
-export function encodeSentValue(key: TimerKey): Uint8Array {
+export function encodeSentValue(key: TimerKey, token: string | undefined): Uint8Array {
+  if (token === undefined) return noBytes;
   const value = new Uint8Array(orderBytes);
   writeOrder(value, 0, key);
   return value;
 }
 
 /** The timer that such a row leads to. */
-export function decodeSentValue(keyGroup: number, value: Uint8Array): TimerKey {
-  return readOrder(keyGroup, value, 0);
+export function decodeSent(key: Uint8Array, value: Uint8Array): TimerKey {
+  const keyGroup = (key[0] << 8) | key[1];
+  if (key[prefixBytes + senderBytes] === withToken) return readOrder(keyGroup, value, 0);
+  return readOrder(keyGroup, key, prefixBytes + senderBytes + 1);
 }
 
 /** Target and sender (code, id), message id, flags, token, names of types that a namespace made, message. */

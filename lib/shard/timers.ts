@@ -4,8 +4,9 @@
  * Owner and thread: the shard.
  * D1. A timer is a row of its sender's key group from the turn that sets it until it is cancelled or fires. Firing
  *     deletes the row and dispatches the message in the same epoch.
- * D2. Every timer below the frontier is in the heap (or held, D4); those at or above it are rows only. Without a frontier all
- *     are in the heap. So the soonest is always known, and memory is bounded whatever is pending.
+ * D2. Every timer of a key group below its frontier is in the heap (or held, D4); those at or above it are rows only. Without
+ *     a frontier all are in the heap. A timer fires when no frontier is before it, so the order is kept; a frontier that
+ *     comes near is moved on, one key group after the other. So memory is bounded whatever is pending, and no step is long.
  * D3. The heap only says where to look: a key whose row is gone is passed over, a key that is there twice fires once.
  * D4. A timer that an unfinished turn has cancelled is held: it does not fire. The turn's end deletes it, or releases it
  *     when the turn fails. One turn runs at an address, so a timer is held once.
@@ -14,7 +15,7 @@
  */
 import { Heap } from "../base/heap.js";
 import { invariant } from "../base/invariant.js";
-import { timerListMax, timersPerStepMax } from "../base/limits.js";
+import { timerListMax, timersAheadMs, timersPerStepMax } from "../base/limits.js";
 import type { Peer } from "../codec/message-codec.js";
 import { childHi, childLo, formatMessageId } from "../model/message-id.js";
 import { hashId, hashName32 } from "../partition/hash.js";
@@ -24,7 +25,7 @@ import type { FunctionEntry } from "./registry.js";
 import { keyBytes, keyText } from "./rows.js";
 import {
   compareTimers,
-  decodeSentValue,
+  decodeSent,
   decodeTimer,
   decodeTimerKey,
   encodeSentValue,
@@ -67,7 +68,9 @@ export class Timers implements Part {
   readonly #heap = new Heap<TimerKey>((a, b) => compareTimers(a, b) < 0);
   /** By key text; true once it came due while it was held. */
   readonly #held = new Map<string, boolean>();
-  #frontier: TimerKey | undefined;
+  readonly #frontiers = new Map<number, TimerKey>();
+  /** The first of the frontiers. */
+  #nearest: TimerKey | undefined;
   #sequence = 0;
 
   constructor(port: PartPort, time: EngineTime, keyGroups: readonly number[]) {
@@ -78,17 +81,24 @@ export class Timers implements Part {
   }
 
   restore(): void {
-    this.#load({ keyGroup: 0, due: 0, generation: 0, sequence: 0 });
+    for (const keyGroup of this.#keyGroups) {
+      this.#frontiers.set(keyGroup, { keyGroup, due: 0, generation: 0, sequence: 0 });
+    }
+    this.#findNearest();
   }
 
   step(): number {
-    if (!this.#port.admissionOpen) return 0;
+    if (!this.#port.admissionOpen || (this.#heap.length === 0 && this.#nearest === undefined)) return 0;
     let work = 0;
-    if (this.#frontier !== undefined && this.#runsLow) work += this.#load(this.#frontier);
-    if (this.#heap.length === 0) return work;
     const now = this.time.now();
+    const load = this.#toLoad;
+    if (load !== undefined && load.due <= now + timersAheadMs) work += this.#load(load);
     for (let budget = timersPerStepMax; budget > 0; budget--) {
       const next = this.#heap.peek();
+      if (this.#nearest !== undefined && this.#nearest.due <= now && isBefore(this.#nearest, next)) {
+        work += this.#load(this.#nearest);
+        continue;
+      }
       if (next === undefined || !this.isDue(next, now)) break;
       this.#heap.pop();
       this.fire(next, now);
@@ -99,9 +109,10 @@ export class Timers implements Part {
 
   get nextDue(): number {
     if (!this.#port.admissionOpen) return Number.POSITIVE_INFINITY; // what opens it is a step's work
-    if (this.#frontier !== undefined && this.#runsLow) return 0;
-    const next = this.#heap.peek();
-    return next === undefined ? Number.POSITIVE_INFINITY : this.time.wakeAt(next.due);
+    const due = this.#heap.peek()?.due ?? Number.POSITIVE_INFINITY;
+    const load = this.#toLoad;
+    const next = Math.min(due, load === undefined ? due : load.due - timersAheadMs);
+    return next === Number.POSITIVE_INFINITY ? next : this.time.wakeAt(next);
   }
 
   readonly commands = {
@@ -115,8 +126,9 @@ export class Timers implements Part {
 
   /** The pending timer of a token. */
   find(keyGroup: number, sender: Peer, token: string): TimerKey | undefined {
-    const value = this.#port.rows.get(sentBucket(keyGroup, sender.id), tokenKey(keyGroup, sender, token));
-    return value === undefined ? undefined : decodeSentValue(keyGroup, value);
+    const key = tokenKey(keyGroup, sender, token);
+    const value = this.#port.rows.get(sentBucket(keyGroup, sender.id), key);
+    return value === undefined ? undefined : decodeSent(key, value);
   }
 
   /** D4 */
@@ -144,7 +156,7 @@ export class Timers implements Part {
     const key = { keyGroup, due, generation: config.generation, sequence: ++this.#sequence };
     const { sender, token } = timer;
     rows.put(timerBucket(keyGroup), timerKey(key), encodeTimer(timer), epoch);
-    rows.put(sentBucket(keyGroup, sender.id), sentKey(key, sender, token), encodeSentValue(key), epoch); // D5
+    rows.put(sentBucket(keyGroup, sender.id), sentKey(key, sender, token), encodeSentValue(key, token), epoch); // D5
     this.#keep(key);
     this.time.store(this.time.now());
   }
@@ -197,7 +209,7 @@ export class Timers implements Part {
     for (let more = true; more; ) {
       const page = rows.scan(bucket, from, to, pageRows);
       for (const row of page) {
-        const key = decodeSentValue(keyGroup, row.value);
+        const key = decodeSent(row.key, row.value);
         const value = rows.get(timerBucket(keyGroup), timerKey(key));
         invariant(value !== undefined, "a row of a sender leads to a timer");
         const timer = decodeTimer(value);
@@ -208,32 +220,46 @@ export class Timers implements Part {
     }
   }
 
-  get #runsLow(): boolean {
-    return this.#heap.length < this.#residentMax / 8;
-  }
-
   /** D2 */
   #keep(key: TimerKey): void {
-    if (this.#frontier !== undefined && compareTimers(key, this.#frontier) >= 0) return;
+    const frontier = this.#frontiers.get(key.keyGroup);
+    if (frontier !== undefined && compareTimers(key, frontier) >= 0) return;
     this.#heap.push(key);
-    if (this.#heap.length > this.#residentMax) this.#frontier = this.#heap.shrink(this.#residentMax >>> 1);
+    if (this.#heap.length > this.#residentMax) this.#shrink();
   }
 
-  /** D2: takes up timers from the frontier on, as many of each key group as keep the heap within its bound. */
-  #load(from: TimerKey): number {
-    const limit = Math.max(1, Math.floor(this.#residentMax / 2 / Math.max(1, this.#keyGroups.length)));
-    const found: TimerKey[] = [];
-    let frontier: TimerKey | undefined;
+  /** D2: what is furthest away is rows only from now on. */
+  #shrink(): void {
+    const cut = this.#heap.shrink(this.#residentMax >>> 1);
     for (const keyGroup of this.#keyGroups) {
-      const rows = this.#scan(keyGroup, from, limit);
-      for (const { key } of rows) found.push(decodeTimerKey(key));
-      if (rows.length < limit) continue;
-      const next = following(found[found.length - 1]);
-      if (frontier === undefined || compareTimers(next, frontier) < 0) frontier = next;
+      const frontier = this.#frontiers.get(keyGroup);
+      if (frontier === undefined || compareTimers(cut, frontier) < 0)
+        this.#frontiers.set(keyGroup, { ...cut, keyGroup });
     }
-    this.#frontier = frontier;
-    for (const key of found) if (frontier === undefined || compareTimers(key, frontier) < 0) this.#heap.push(key);
+    this.#findNearest();
+  }
+
+  /** The frontier that is moved on next; when there is hardly room, only once its timer is due. */
+  get #toLoad(): TimerKey | undefined {
+    return this.#heap.length < this.#residentMax / 2 ? this.#nearest : undefined;
+  }
+
+  /** D2: takes up the next timers of the key group of a frontier. */
+  #load(frontier: TimerKey): number {
+    const { keyGroup } = frontier;
+    const limit = Math.max(1, Math.floor(this.#residentMax / 2 / this.#keyGroups.length));
+    const rows = this.#scan(keyGroup, frontier, limit);
+    const found = rows.map(({ key }) => decodeTimerKey(key));
+    if (rows.length < limit) this.#frontiers.delete(keyGroup);
+    else this.#frontiers.set(keyGroup, following(found[found.length - 1]));
+    this.#findNearest();
+    for (const key of found) this.#keep(key);
     return 1;
+  }
+
+  #findNearest(): void {
+    this.#nearest = undefined;
+    for (const frontier of this.#frontiers.values()) if (isBefore(frontier, this.#nearest)) this.#nearest = frontier;
   }
 
   #scan(keyGroup: number, from: TimerKey | undefined, limit: number): ReturnType<PartPort["rows"]["scan"]> {
@@ -278,6 +304,11 @@ export class Timers implements Part {
     const type = this.#typeOf(peer);
     return `${type ?? `(function ${code.toString(16).padStart(8, "0")}, not defined)`}@${id}`;
   }
+}
+
+/** True when there is no other, too. */
+function isBefore(timer: TimerKey, other: TimerKey | undefined): boolean {
+  return other === undefined || compareTimers(timer, other) < 0;
 }
 
 function sentKey(key: TimerKey, sender: Peer, token: string | undefined): Uint8Array {
