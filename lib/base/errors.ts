@@ -23,6 +23,7 @@ export type ErrorCode =
   | "HF_TURN_TIMEOUT" // an async turn took longer than its limit
   | "HF_OPERATION_TIMEOUT" // an operation took longer than its limit
   | "HF_FUNCTION_FAILED" // a function threw, retries included; its failure policy says what became of the message
+  | "HF_KILLS_WORKER" // the thread or the process died each time this message ran: it is not run any more
   | "HF_CANCELLED" // app.cancel gave the turn up
   | "HF_ASK_TIMEOUT" // no reply arrived in time; the message itself stays accepted
   | "HF_ASK_CYCLE" // a ctx.ask to an address that waits for the asking one

@@ -1,65 +1,97 @@
-/** A binary heap: the element with the smallest key first, equal keys in the order they came. */
+/**
+ * A binary heap: the first of its elements, in an order that its owner gives, is at hand; any may leave before.
+ *
+ * Owner and thread: whoever made it.
+ * B1. No element comes before the one above it, at (place - 1) >> 1.
+ * B2. `placed` has been told the place of each element that is in the heap, and -1 of each that has left. Who does not
+ *     remove elements needs no places.
+ */
 import { invariant } from "./invariant.js";
 
-interface Entry<T> {
-  readonly key: number;
-  readonly order: number;
-  readonly element: T;
-}
-
 export class Heap<T> {
-  readonly #entries: Entry<T>[] = [];
-  #added = 0;
+  readonly #comesBefore: (a: T, b: T) => boolean;
+  readonly #placed: ((element: T, place: number) => void) | undefined;
+  #elements: T[] = [];
+
+  constructor(comesBefore: (a: T, b: T) => boolean, placed?: (element: T, place: number) => void) {
+    this.#comesBefore = comesBefore;
+    this.#placed = placed;
+  }
 
   get length(): number {
-    return this.#entries.length;
+    return this.#elements.length;
   }
 
-  /** The smallest key; infinite when there is no element. */
-  get nextKey(): number {
-    return this.#entries.length === 0 ? Number.POSITIVE_INFINITY : this.#entries[0].key;
+  peek(): T | undefined {
+    return this.#elements[0];
   }
 
-  push(key: number, element: T): void {
-    const entries = this.#entries;
-    const entry = { key, order: this.#added++, element };
-    let at = entries.length;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      if (!before(entry, entries[above])) break;
-      entries[at] = entries[above];
-      at = above;
-    }
-    entries[at] = entry;
+  push(element: T): void {
+    this.#rise(element, this.#elements.length);
   }
 
-  /** Takes the element with the smallest key. */
+  /** Takes the first element. */
   pop(): T | undefined {
-    const entries = this.#entries;
-    if (entries.length === 0) return undefined;
-    const first = entries[0];
-    const last = entries.pop();
-    invariant(last !== undefined, "a heap that is not empty has a last entry");
-    if (entries.length > 0) this.#sink(last);
-    return first.element;
+    return this.#elements.length === 0 ? undefined : this.removeAt(0);
   }
 
-  /** Puts an entry where the first one was, and down to its place. */
-  #sink(entry: Entry<T>): void {
-    const entries = this.#entries;
-    let at = 0;
-    for (;;) {
-      let below = 2 * at + 1;
-      if (below >= entries.length) break;
-      if (below + 1 < entries.length && before(entries[below + 1], entries[below])) below++;
-      if (!before(entries[below], entry)) break;
-      entries[at] = entries[below];
-      at = below;
+  /** Takes the element at a place. */
+  removeAt(place: number): T {
+    const elements = this.#elements;
+    invariant(place >= 0 && place < elements.length, "the place is in the heap");
+    const removed = elements[place];
+    const last = elements.pop() as T;
+    if (place < elements.length) this.#settle(last, place);
+    this.#placed?.(removed, -1);
+    return removed;
+  }
+
+  /** Keeps the first `count` elements, and returns the first of the others; there are some. */
+  shrink(count: number): T {
+    const elements = this.#elements.sort((a, b) => (this.#comesBefore(a, b) ? -1 : this.#comesBefore(b, a) ? 1 : 0));
+    const others = elements.splice(count); // what is left is sorted, and so a heap
+    invariant(others.length > 0, "there is something to leave out");
+    if (this.#placed !== undefined) {
+      for (const [place, element] of elements.entries()) this.#placed(element, place);
+      for (const element of others) this.#placed(element, -1);
     }
-    entries[at] = entry;
+    return others[0];
   }
-}
 
-function before<T>(a: Entry<T>, b: Entry<T>): boolean {
-  return a.key < b.key || (a.key === b.key && a.order < b.order);
+  /** Puts an element where another one was, and from there up or down to its place. */
+  #settle(element: T, place: number): void {
+    const above = (place - 1) >> 1;
+    if (place > 0 && this.#comesBefore(element, this.#elements[above])) this.#rise(element, place);
+    else this.#sink(element, place);
+  }
+
+  #rise(element: T, from: number): void {
+    let place = from;
+    while (place > 0) {
+      const above = (place - 1) >> 1;
+      if (!this.#comesBefore(element, this.#elements[above])) break;
+      this.#put(this.#elements[above], place);
+      place = above;
+    }
+    this.#put(element, place);
+  }
+
+  #sink(element: T, from: number): void {
+    const elements = this.#elements;
+    let place = from;
+    for (;;) {
+      let below = 2 * place + 1;
+      if (below >= elements.length) break;
+      if (below + 1 < elements.length && this.#comesBefore(elements[below + 1], elements[below])) below++;
+      if (!this.#comesBefore(elements[below], element)) break;
+      this.#put(elements[below], place);
+      place = below;
+    }
+    this.#put(element, place);
+  }
+
+  #put(element: T, place: number): void {
+    this.#elements[place] = element;
+    this.#placed?.(element, place);
+  }
 }

@@ -111,6 +111,8 @@ export const askTimeoutMs = 30_000;
 
 /** Timers of one shard in memory; those further away are only rows. */
 export const timersResidentMax = 16_384;
+/** Timers are taken up into memory this long before they are due. */
+export const timersAheadMs = 1_000;
 /** Due timers one step sends. */
 export const timersPerStepMax = 128;
 /** A token of a delayed message, in UTF-16 code units. */
@@ -155,6 +157,20 @@ export const restartsMax = 5;
 export const restartWindowMs = 60_000;
 export const restartBackoffBaseMs = 50;
 export const restartBackoffMaxMs = 5_000;
+/** Starts in a row that came to nothing, the last one included, from which on turns are written down before they run. */
+export const suspiciousStarts = 3;
+/** A start that committed no more epochs than this came to nothing. */
+export const epochsInVainMax = 16;
+/** Deaths while a message ran after which it is not run any more. */
+export const deathsMax = 2;
+/** Restarts that found a message to blame, and so do not count for `restartsMax`, within `restartWindowMs`. */
+export const restartsLearnedMax = 20;
+/** How long turns are written down after a suspicious start. */
+export const trialMs = restartWindowMs;
+/** Pending turns that are written down, the newest. */
+export const notedTurnsMax = 256;
+/** A message that must run alone looks this often whether it is. */
+export const aloneRetryMs = 5;
 /** Control-plane calls that take longer have failed. */
 export const controlCallTimeoutMs = 120_000;
 
@@ -168,6 +184,10 @@ invariant(ringBytesDefault / ringFrameFraction >= 4 * KiB, "a fragment carries a
 invariant(
   admissionBytesMax + fullAddressBytesMax < overloadBytesMax,
   "waiting for operations never ends the application",
+);
+invariant(
+  suspiciousStarts + deathsMax <= restartsMax + 1,
+  "a message that kills its thread is found before the application gives up",
 );
 invariant(admissionBytesMax < overloadBytesMax, "admission closes before the application gives up");
 invariant(2 * idLengthMax + 64 <= 1_978, "an id fits an LMDB key");

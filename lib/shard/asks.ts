@@ -11,9 +11,13 @@
  * K2. An answer to a question of another generation, or of a turn that has ended, is for nobody: the turn asks again.
  * K3. A question never waits for an address that waits for it: those of its own chain are refused where it is asked,
  *     and an address that waits for one of the chain refuses it where it arrives.
+ * K4. The target remembers that a question was applied without a reply, and every attempt of the asking message hears of
+ *     it. When no attempt follows, the key is forgotten with that decision: who then has the message run again, having
+ *     corrected something, asks anew. The key of a question with a reply stays, as its effect must not come twice.
  */
 import { fromWire, HoldfastError, type WireError } from "../base/errors.js";
 import type { Answer, Question } from "../codec/extras.js";
+import type { Message } from "./instance.js";
 import type { Part, PartPort } from "./part.js";
 
 interface Waiting {
@@ -30,6 +34,8 @@ export class Asks implements Part {
   readonly #waiting = new Map<number, Waiting>();
   /** How many questions to each target wait, by asking address. */
   readonly #targets = new Map<string, string[]>();
+  /** By asking message and number: how to forget the keys of questions that were applied without a reply (K4). */
+  readonly #unanswered = new WeakMap<Message, Map<number, () => void>>();
   #asked = 0;
   nextDue = Number.POSITIVE_INFINITY;
 
@@ -66,6 +72,19 @@ export class Asks implements Part {
   /** K2: numbers begin anew with each generation. */
   isCurrent({ generation }: Answer): boolean {
     return generation === this.#port.config.generation;
+  }
+
+  /** K4: a question of a message was applied without a reply. */
+  unanswered(message: Message, index: number, forget: () => void): void {
+    const questions = this.#unanswered.get(message) ?? new Map<number, () => void>();
+    this.#unanswered.set(message, questions.set(index, forget));
+  }
+
+  /** K4: no attempt of the message follows. */
+  forgetUnanswered(message: Message): void {
+    const questions = this.#unanswered.get(message);
+    this.#unanswered.delete(message);
+    for (const forget of questions?.values() ?? []) forget();
   }
 
   /** True when an address waits for one of those that wait for the question (K3). */

@@ -15,7 +15,7 @@ import { HoldfastError, isHoldfastError, toWire, type WireError } from "../base/
 import { invariant } from "../base/invariant.js";
 import { errorTextMax, quarantineListMax } from "../base/limits.js";
 import { copyPlain, estimateBytes } from "../codec/plain-data.js";
-import { type DeadLetter, deadLetterTarget } from "../model/failure.js";
+import { type DeadLetter, deadLetterTarget, type FailureEnd } from "../model/failure.js";
 import { formatMessageId } from "../model/message-id.js";
 import { hashId } from "../partition/hash.js";
 import { addressKey, columnOf, idOf, keyGroupRangeBounds, rowTable } from "../store/row-key.js";
@@ -76,6 +76,10 @@ export interface FailureRooms {
   finish(message: Message): void;
   /** Tells whoever waits for a reply that none will come; the error is wire data. */
   answer(message: Message, error: unknown): void;
+  /** No attempt follows, unless somebody asks for one. */
+  givenUp(message: Message): void;
+  /** A quarantined message will run again because somebody wants it to. */
+  retried(message: Message): void;
   /** Gives up the async turn of an instance, if one is pending, and ends it. */
   cancel(instance: Instance, reason: HoldfastError): boolean;
 }
@@ -139,13 +143,28 @@ export class Failures implements Part {
     message.attempts++;
     const cancelled = isHoldfastError(error, "HF_CANCELLED");
     if (!cancelled && message.attempts < policy.maxAttempts && !isFinal(policy, error)) {
-      message.target.state = "backoff";
-      this.#retries.add(message, pauseOf(policy, message.attempts, this.#port.random));
+      this.postpone(message, pauseOf(policy, message.attempts, this.#port.random));
       return;
     }
-    if (policy.end === "fail" && !cancelled)
-      throw failureOf(message, "the application stops, as its policy says", error);
-    const target = deadLetterTarget(policy.end);
+    this.#giveUp(message, cancelled && policy.end === "fail" ? "quarantine" : policy.end, error);
+  }
+
+  /** A message that is not run any more, as threads died of it; it is held. @throws `HF_FUNCTION_FAILED` as above */
+  condemned(message: Message, deaths: number, error: HoldfastError): void {
+    message.attempts = deaths;
+    this.#giveUp(message, this.policyOf(message.entry).end, error);
+  }
+
+  /** The message waits for its turn to come again; it is held. */
+  postpone(message: Message, delayMs: number): void {
+    message.target.state = "backoff";
+    this.#retries.add(message, delayMs);
+  }
+
+  #giveUp(message: Message, end: FailureEnd, error: unknown): void {
+    if (end === "fail") throw failureOf(message, "the application stops, as its policy says", error);
+    this.#rooms.givenUp(message);
+    const target = deadLetterTarget(end);
     if (target === undefined || !this.#sendLetter(message, target, error)) this.quarantine(message, error);
     else {
       this.answer(message, failureOf(message, "its message is a dead letter now", error));
@@ -299,8 +318,8 @@ export class Failures implements Part {
     this.#release(found);
     const failing = found.failing as Message;
     failing.attempts = 0;
-    found.instance.state = "backoff";
-    this.#retries.add(failing, 0);
+    this.#rooms.retried(failing);
+    this.postpone(failing, 0);
   }
 
   /** The message that failed is gone. */

@@ -15,6 +15,7 @@
  *     operation ends, so it does not wait for ever. A full address stays in memory.
  */
 import { HoldfastError, toWire } from "../base/errors.js";
+import { Heap } from "../base/heap.js";
 import { invariant } from "../base/invariant.js";
 import {
   MiB,
@@ -36,7 +37,6 @@ import type {
 import { Task } from "../model/task.js";
 import { hashId } from "../partition/hash.js";
 import { rowKey, rowTable } from "../store/row-key.js";
-import { DeadlineHeap, type Due } from "./deadline-heap.js";
 import type { Instance } from "./instance.js";
 import type { Part, PartPort } from "./part.js";
 import type { TaskInput } from "./ports.js";
@@ -77,7 +77,7 @@ class AddressOperations {
 }
 
 /** One operation whose turn was applied. */
-export class Operation implements OperationScope, Due {
+export class Operation implements OperationScope {
   readonly entry: FunctionEntry;
   readonly id: string;
   readonly metadata: unknown;
@@ -87,6 +87,7 @@ export class Operation implements OperationScope, Due {
   readonly start: (scope: OperationScope) => unknown;
   readonly of: AddressOperations;
   deadline = Number.POSITIVE_INFINITY;
+  /** Among the deadlines; -1 outside. */
   place = -1;
   over = false;
   /** Its address was destroyed: it has no result. */
@@ -144,7 +145,12 @@ export class Operations implements Part {
   readonly #addresses = new Map<string, AddressOperations>();
   readonly #toStart = new Queue<Operation>();
   readonly #settled = new Queue<Operation>();
-  readonly #deadlines = new DeadlineHeap<Operation>();
+  readonly #deadlines = new Heap<Operation>(
+    (a, b) => a.deadline < b.deadline,
+    (operation, place) => {
+      operation.place = place;
+    },
+  );
   #sequence = 0;
   #pending = 0;
   #closed = false;
@@ -160,7 +166,7 @@ export class Operations implements Part {
 
   get nextDue(): number {
     if (this.#toStart.length > 0 || this.#settled.length > 0) return Number.NEGATIVE_INFINITY;
-    return this.#deadlines.next;
+    return this.#deadlines.peek()?.deadline ?? Number.POSITIVE_INFINITY;
   }
 
   // --- in a turn ----------------------------------------------------------------------------------------------------
@@ -256,7 +262,8 @@ export class Operations implements Part {
       this.#begin(operation); // B2
     }
     const now = this.#port.clock.now();
-    for (let late = this.#deadlines.takeDue(now); late !== undefined; late = this.#deadlines.takeDue(now)) {
+    for (let late = this.#deadlines.peek(); late !== undefined && late.deadline <= now; late = this.#deadlines.peek()) {
+      this.#deadlines.pop();
       this.#timeOut(late);
     }
     for (let budget = operationsPerStepMax; budget > 0; budget--) {
@@ -271,7 +278,7 @@ export class Operations implements Part {
   #begin(operation: Operation): void {
     if (operation.over) return;
     operation.deadline = this.#port.clock.now() + operation.timeoutMs;
-    this.#deadlines.add(operation);
+    this.#deadlines.push(operation);
     new Promise((resolve) => resolve(operation.start(operation))).then(
       (value) => this.#settle(operation, () => this.#success(value)),
       (error: unknown) => this.#settle(operation, () => failure(error)),
@@ -293,7 +300,7 @@ export class Operations implements Part {
   #settle(operation: Operation, outcome: () => Outcome): void {
     if (operation.over || this.#closed) return; // B3
     operation.over = true;
-    this.#deadlines.remove(operation);
+    if (operation.place >= 0) this.#deadlines.removeAt(operation.place);
     operation.outcome = outcome();
     this.#settled.push(operation);
     this.#port.wakeSelf();
@@ -342,7 +349,7 @@ export class Operations implements Part {
     for (const operation of [...of.pending]) {
       operation.over = true;
       operation.removed = true;
-      this.#deadlines.remove(operation);
+      if (operation.place >= 0) this.#deadlines.removeAt(operation.place);
       this.dropRow(operation.key);
       this.#forget(operation, of);
       operation.abort(new HoldfastError("HF_STOPPED", `${entry.type}@${id} was destroyed`));

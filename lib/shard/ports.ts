@@ -25,6 +25,28 @@ export interface ShardConfig {
   /** Splits dealt to this shard. */
   readonly splits: readonly { readonly ingress: string; readonly split: string }[];
   readonly limits: ShardLimits;
+  /** Messages that threads may have died of; turns are then written down. Undefined in a generation like any other. */
+  readonly suspects: readonly Suspect[] | undefined;
+}
+
+/** A message that ran when a thread or the process died. */
+export interface Suspect {
+  /** `ctx.messageId` */
+  readonly id: string;
+  /** How often. */
+  readonly deaths: number;
+  /** Of what the last one died, for people. */
+  readonly reason: string;
+}
+
+/** What a shard on trial writes down: ids of messages. */
+export interface TurnsNote {
+  /** Its synchronous turn, or synchronous part of a turn, runs. */
+  readonly turn: string | undefined;
+  /** Their async turns are pending, oldest first. */
+  readonly pending: readonly string[];
+  /** Its turn ended last. */
+  readonly last: string | undefined;
 }
 
 /** The limits a user or a test may choose. */
@@ -136,6 +158,8 @@ export interface ShardPorts {
   wakeSelf(): void;
   /** Runs a function of a module beside the shards; settles on the shard's thread. */
   offload(module: string, name: string, input: TaskInput, signal: AbortSignal): Promise<unknown>;
+  /** Keeps a note over the death of the process; it replaces the one before. */
+  noteTurns(note: string): void;
   /** Something a person should know: a parked address, a rejected record. */
   report(event: ShardEvent): void;
 }

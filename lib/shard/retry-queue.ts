@@ -3,9 +3,17 @@ import type { Clock } from "../base/clock.js";
 import { Heap } from "../base/heap.js";
 import type { Message } from "./instance.js";
 
+interface Retry {
+  readonly due: number;
+  /** Those that are due at the same time go in the order they came. */
+  readonly order: number;
+  readonly message: Message;
+}
+
 export class RetryQueue {
   readonly #clock: Clock;
-  readonly #waiting = new Heap<Message>();
+  readonly #waiting = new Heap<Retry>((a, b) => a.due < b.due || (a.due === b.due && a.order < b.order));
+  #added = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -13,16 +21,16 @@ export class RetryQueue {
 
   /** When the next attempt is due; infinite when none is. */
   get nextDue(): number {
-    return this.#waiting.nextKey;
+    return this.#waiting.peek()?.due ?? Number.POSITIVE_INFINITY;
   }
 
   add(message: Message, delayMs: number): void {
-    this.#waiting.push(this.#clock.now() + delayMs, message);
+    this.#waiting.push({ due: this.#clock.now() + delayMs, order: this.#added++, message });
   }
 
   /** Takes a message whose next attempt is due. */
   next(): Message | undefined {
-    if (this.#waiting.length === 0 || this.#waiting.nextKey > this.#clock.now()) return undefined;
-    return this.#waiting.pop();
+    if (this.#waiting.length === 0 || this.nextDue > this.#clock.now()) return undefined;
+    return this.#waiting.pop()?.message;
   }
 }

@@ -218,6 +218,11 @@ export class Rows {
     return this.#journal.take();
   }
 
+  /** Writes that are remembered here. */
+  get recent(): number {
+    return this.#recent.length;
+  }
+
   /** Forgets writes that the base has (W1), some per call. */
   settle(): void {
     if (this.#recent.length === 0) return;

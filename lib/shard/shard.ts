@@ -18,6 +18,7 @@ import type { Clock } from "../base/clock.js";
 import { type ErrorCode, HoldfastError, isHoldfastError, toWire } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import {
+  aloneRetryMs,
   channelCallersMax,
   fullAddressBytesMax,
   ingestPerStepMax,
@@ -66,6 +67,7 @@ import { Rows } from "./rows.js";
 import { Schedules } from "./schedules.js";
 import { StateAccess } from "./state-access.js";
 import { Timers } from "./timers.js";
+import { Trial } from "./trial.js";
 import { TurnContext, type TurnPort } from "./turn-context.js";
 
 export class Shard implements TurnPort, FeedPort, OperationsPort {
@@ -116,12 +118,17 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   #ingested = 0;
   #rejected = 0;
   readonly #orphans: number;
+  /** Looks for a message that threads die of; undefined unless recovery is suspicious, and after a while. */
+  #trial: Trial | undefined;
 
   constructor(config: ShardConfig, ports: ShardPorts, restored: RestoredShard) {
     this.index = config.index;
     this.config = config;
     this.#ports = ports;
     this.#epoch = config.epoch;
+    if (config.suspects !== undefined) {
+      this.#trial = new Trial(config.suspects, ports.clock, (note) => ports.noteTurns(note));
+    }
     this.registry = new Registry(config.app);
     const writing = { codec: this.codec, writer: new ByteWriter(1024) };
     this.#outboxes = ports.outbound.map((channel) => channel && new Outbox(channel, writing));
@@ -145,6 +152,8 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       state: this.#state,
       finish: (message) => this.#finish(message),
       answer: (message, error) => this.#answerWith(message, error),
+      givenUp: (message) => this.#asks.forgetUnanswered(message),
+      retried: (message) => this.#trial?.acquit(message),
       cancel: (instance, reason) => this.#cancel(instance, reason),
     });
     this.#parts.push(this.#failures);
@@ -676,20 +685,24 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   }
 
   #runTurns(): number {
+    const most = this.#trial === undefined ? turnsPerStepMax : 1; // T2 of trial.ts
+    const { parkedBytes } = this.#mailbox;
     let count = 0;
-    while (count < turnsPerStepMax) {
+    while (count < most) {
       const message = this.#mailbox.next();
       if (message === undefined) break;
       this.#runTurn(message);
       count++;
     }
     if (count > 0) this.#ports.control.setTurn(this.index, 0);
+    if (this.#mailbox.parkedBytes !== parkedBytes) this.touch(); // who waits for `drained` hears how much is left from commits
     return count;
   }
 
   #runTurn(message: Message): void {
     const { entry } = message;
     if (message.extras !== undefined && this.#settledBefore(message, message.extras)) return;
+    if (this.#trial !== undefined && !this.#tries(message, this.#trial)) return;
     entry.context ??= new TurnContext(this, entry);
     const { context } = entry;
     context.begin(message);
@@ -699,11 +712,35 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     try {
       outcome = entry.definition.options.receive(context, copyAgain(message.payload, message.shape, "message"));
     } catch (error) {
+      this.#trial?.ended(message);
       this.#fail(context, message, error);
       return;
     }
     if (typeof outcome === "object" && typeof outcome?.then === "function") this.#pend(context, message, outcome);
-    else this.#apply(context, message);
+    else {
+      this.#trial?.ended(message);
+      this.#apply(context, message);
+    }
+  }
+
+  /** With a suspicion: true when the message may run now, which is then written down. */
+  #tries(message: Message, trial: Trial): boolean {
+    if (trial.over) {
+      this.#trial = undefined;
+      return true;
+    }
+    const sentence = trial.sentence(message);
+    if (sentence === undefined && !trial.mustWait(message)) {
+      trial.begins(message);
+      return true;
+    }
+    this.#mailbox.hold(message);
+    if (sentence === undefined) this.#failures.postpone(message, aloneRetryMs);
+    else {
+      this.#failures.condemned(message, trial.deathsOf(message), sentence);
+      trial.acquit(message);
+    }
+    return false;
   }
 
   /** Makes everything the turn did real (H1). */
@@ -808,10 +845,15 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     if (chain.includes(target)) throw askCycle(target, chain); // K3 of asks.ts
     const key = `ask ${context.messageId} ${index} ${asker}`;
     const { number, reply } = this.#asks.wait(asker.toString(), target, timeoutMs);
+    const forget = (): void =>
+      this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true });
+    reply.catch((error: unknown) => {
+      if (isHoldfastError(error, "HF_NO_REPLY")) this.#asks.unanswered(message, index, forget);
+    });
     context.stage({
       apply: () => {
         this.#asks.abandon(number);
-        this.#dispatchWhole(entry, id, undefined, message, forgetIndex + index, { key, forget: true });
+        forget();
       },
       discard: () => this.#asks.abandon(number),
     });
@@ -909,6 +951,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     message.entry.context = undefined;
     message.target.state = "running";
     this.#mailbox.hold(message);
+    this.#trial?.pends(message);
     this.#asyncTurns.add(context, message, outcome, this.#failures.policyOf(message.entry).turnTimeoutMs);
   }
 
@@ -923,6 +966,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
 
   #completeTurn({ context, message, failure }: PendingTurn): void {
     message.target.state = "ready";
+    this.#trial?.ended(message);
     if (failure === undefined) this.#apply(context, message);
     else this.#fail(context, message, failure.error);
     this.#mailbox.resume(message.target);

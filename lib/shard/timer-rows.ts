@@ -1,10 +1,12 @@
 /**
- * The rows of the TIMER table. All lie under the key group of an address: a timer and its token under the sender's, a
- * schedule under the target's.
+ * The rows of the TIMER table. All lie under the key group of an address: a timer and what leads to it under the sender's,
+ * a schedule under the target's.
  *
  *     kind u8 = clock      value: milliseconds u64
  *     kind u8 = timer      due u64 BE │ generation u32 BE │ sequence u64 BE      value: see `encodeTimer`
- *     kind u8 = token      sender type u32 BE │ 16 bytes of a hash of id and token   value: due │ generation │ sequence
+ *     kind u8 = sent       sender type u32 BE │ hash of sender id u32 BE │ 0 │ due │ generation │ sequence      of a timer without a token
+ *                          sender type u32 BE │ hash of sender id u32 BE │ 1 │ 16 bytes of a hash of id and token
+ *                                                                            value: due │ generation │ sequence, where the key has them not
  *     kind u8 = schedule   name in UTF-8                                         value: see schedules.ts
  *
  * The order of timer keys is the order in which they fire.
@@ -13,9 +15,16 @@ import { createHash } from "node:crypto";
 import { ByteReader, ByteWriter } from "../base/bytes.js";
 import type { Peer } from "../codec/message-codec.js";
 import { readText, writeText } from "../codec/text.js";
+import { hashId } from "../partition/hash.js";
 import { rowKey, rowTable } from "../store/row-key.js";
 
-const kind = { clock: 0, timer: 1, token: 2, schedule: 3 } as const;
+const kind = { clock: 0, timer: 1, sent: 2, schedule: 3 } as const;
+/** Buckets of a key group's senders. */
+const sentBuckets = 64;
+const withoutToken = 0;
+const withToken = 1;
+const noBytes = new Uint8Array(0);
+const senderBytes = 8;
 const prefixBytes = 4; // key group, table, kind
 const orderBytes = 20;
 const hasToken = 1;
@@ -52,6 +61,11 @@ export function timerBucket(keyGroup: number): string {
   return `timers ${keyGroup}`;
 }
 
+/** The bucket of the rows that lead from a sender to its timers: its writes are sorted when they are scanned. */
+export function sentBucket(keyGroup: number, senderId: string): string {
+  return `sent ${keyGroup} ${hashId(senderId) % sentBuckets}`;
+}
+
 export function clockKey(keyGroup: number): Uint8Array {
   return rowKey(keyGroup, rowTable.TIMER, Uint8Array.of(kind.clock));
 }
@@ -84,14 +98,38 @@ export function timersEnd(keyGroup: number): Uint8Array {
   return rowKey(keyGroup, rowTable.TIMER, Uint8Array.of(kind.timer + 1));
 }
 
-export function tokenKey(keyGroup: number, { code, id: ownId, dynamicType }: Peer, token: string): Uint8Array {
+/** The row that leads from its sender to a timer with a token. */
+export function tokenKey(keyGroup: number, sender: Peer, token: string): Uint8Array {
+  const { id: ownId, dynamicType } = sender;
   const id = dynamicType === undefined ? ownId : `${dynamicType}\0${ownId}`;
-  const part = new Uint8Array(21);
-  part[0] = kind.token;
-  new DataView(part.buffer).setUint32(1, code);
+  const part = new Uint8Array(2 + senderBytes + 16);
+  writeSender(part, sender.code, ownId);
+  part[1 + senderBytes] = withToken;
   const hash = createHash("sha256").update(`${id.length} `).update(id, "utf16le").update(token, "utf16le").digest();
-  part.set(hash.subarray(0, 16), 5);
+  part.set(hash.subarray(0, 16), 2 + senderBytes);
   return rowKey(keyGroup, rowTable.TIMER, part);
+}
+
+/** The row that leads from its sender to a timer without a token. */
+export function untokenedKey(timer: TimerKey, sender: Peer): Uint8Array {
+  const part = new Uint8Array(2 + senderBytes + orderBytes);
+  writeSender(part, sender.code, sender.id);
+  part[1 + senderBytes] = withoutToken;
+  writeOrder(part, 2 + senderBytes, timer);
+  return rowKey(timer.keyGroup, rowTable.TIMER, part);
+}
+
+/** The bounds of what leads to the timers of a sender, and of any other one with the same hashes. */
+export function sentBounds(
+  keyGroup: number,
+  code: number,
+  id: string,
+): { readonly from: Uint8Array; readonly to: Uint8Array } {
+  const part = new Uint8Array(2 + senderBytes);
+  writeSender(part, code, id);
+  const from = rowKey(keyGroup, rowTable.TIMER, part);
+  part[1 + senderBytes] = withToken + 1;
+  return { from, to: rowKey(keyGroup, rowTable.TIMER, part) };
 }
 
 export function scheduleKey(keyGroup: number, name: string): Uint8Array {
@@ -130,16 +168,19 @@ export function decodeTimerKey(key: Uint8Array): TimerKey {
   return readOrder((key[0] << 8) | key[1], key, prefixBytes);
 }
 
-/** The value of a token row. */
-export function encodeTokenValue(key: TimerKey): Uint8Array {
+/** The value of a row that leads to a timer. */
+export function encodeSentValue(key: TimerKey, token: string | undefined): Uint8Array {
+  if (token === undefined) return noBytes;
   const value = new Uint8Array(orderBytes);
   writeOrder(value, 0, key);
   return value;
 }
 
-/** The timer that a token row points to. */
-export function decodeTokenValue(keyGroup: number, value: Uint8Array): TimerKey {
-  return readOrder(keyGroup, value, 0);
+/** The timer that such a row leads to. */
+export function decodeSent(key: Uint8Array, value: Uint8Array): TimerKey {
+  const keyGroup = (key[0] << 8) | key[1];
+  if (key[prefixBytes + senderBytes] === withToken) return readOrder(keyGroup, value, 0);
+  return readOrder(keyGroup, key, prefixBytes + senderBytes + 1);
 }
 
 /** Target and sender (code, id), message id, flags, token, names of types that a namespace made, message. */
@@ -175,6 +216,13 @@ export function decodeTimer(value: Uint8Array): Timer {
   if ((flags & hasTargetType) !== 0) target = { ...target, dynamicType: readText(reader) };
   if ((flags & hasSenderType) !== 0) sender = { ...sender, dynamicType: readText(reader) };
   return { target, sender, token, idHi, idLo, payload: reader.view(reader.remaining) };
+}
+
+function writeSender(into: Uint8Array, code: number, id: string): void {
+  into[0] = kind.sent;
+  const view = new DataView(into.buffer);
+  view.setUint32(1, code);
+  view.setUint32(5, hashId(id));
 }
 
 function writeOrder(into: Uint8Array, at: number, { due, generation, sequence }: TimerKey): void {

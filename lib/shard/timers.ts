@@ -4,39 +4,45 @@
  * Owner and thread: the shard.
  * D1. A timer is a row of its sender's key group from the turn that sets it until it is cancelled or fires. Firing
  *     deletes the row and dispatches the message in the same epoch.
- * D2. Every timer below the frontier is in the heap (or held, D4); those at or above it are rows only. Without a frontier all
- *     are in the heap. So the soonest is always known, and memory is bounded whatever is pending.
+ * D2. Every timer of a key group below its frontier is in the heap (or held, D4); those at or above it are rows only. Without
+ *     a frontier all are in the heap. A timer fires when no frontier is before it, so the order is kept; a frontier that
+ *     comes near is moved on, one key group after the other. So memory is bounded whatever is pending, and no step is long.
  * D3. The heap only says where to look: a key whose row is gone is passed over, a key that is there twice fires once.
  * D4. A timer that an unfinished turn has cancelled is held: it does not fire. The turn's end deletes it, or releases it
  *     when the turn fails. One turn runs at an address, so a timer is held once.
- * D5. A token row points to a pending timer; it goes when the timer does.
+ * D5. Each timer has one row that leads to it from its sender: under its token, or else under its own order. It goes when
+ *     the timer does. So a token is found, and everything of one sender, without a look at the timers of others.
  */
-import { timerListMax, timersPerStepMax } from "../base/limits.js";
+import { Heap } from "../base/heap.js";
+import { invariant } from "../base/invariant.js";
+import { timerListMax, timersAheadMs, timersPerStepMax } from "../base/limits.js";
 import type { Peer } from "../codec/message-codec.js";
 import { childHi, childLo, formatMessageId } from "../model/message-id.js";
 import { hashId, hashName32 } from "../partition/hash.js";
 import type { EngineTime } from "./engine-time.js";
 import type { Part, PartPort } from "./part.js";
 import type { FunctionEntry } from "./registry.js";
-import { keyText } from "./rows.js";
-import { TimerHeap } from "./timer-heap.js";
+import { keyBytes, keyText } from "./rows.js";
 import {
   compareTimers,
+  decodeSent,
   decodeTimer,
   decodeTimerKey,
-  decodeTokenValue,
+  encodeSentValue,
   encodeTimer,
-  encodeTokenValue,
+  sentBounds,
+  sentBucket,
   type Timer,
   type TimerKey,
   timerBucket,
   timerKey,
   timersEnd,
   tokenKey,
+  untokenedKey,
 } from "./timer-rows.js";
 
-/** Rows looked at together when the timers of an address are searched for. */
-const removalPageRows = 1_000;
+/** Rows of an address that are looked at together. */
+const pageRows = 1_000;
 
 /** An address by name. */
 export interface TimerSender {
@@ -59,10 +65,12 @@ export class Timers implements Part {
   readonly #port: PartPort;
   readonly #keyGroups: readonly number[];
   readonly #residentMax: number;
-  readonly #heap = new TimerHeap();
+  readonly #heap = new Heap<TimerKey>((a, b) => compareTimers(a, b) < 0);
   /** By key text; true once it came due while it was held. */
   readonly #held = new Map<string, boolean>();
-  #frontier: TimerKey | undefined;
+  readonly #frontiers = new Map<number, TimerKey>();
+  /** The first of the frontiers. */
+  #nearest: TimerKey | undefined;
   #sequence = 0;
 
   constructor(port: PartPort, time: EngineTime, keyGroups: readonly number[]) {
@@ -73,17 +81,24 @@ export class Timers implements Part {
   }
 
   restore(): void {
-    this.#load({ keyGroup: 0, due: 0, generation: 0, sequence: 0 });
+    for (const keyGroup of this.#keyGroups) {
+      this.#frontiers.set(keyGroup, { keyGroup, due: 0, generation: 0, sequence: 0 });
+    }
+    this.#findNearest();
   }
 
   step(): number {
-    if (!this.#port.admissionOpen) return 0;
+    if (!this.#port.admissionOpen || (this.#heap.length === 0 && this.#nearest === undefined)) return 0;
     let work = 0;
-    if (this.#frontier !== undefined && this.#runsLow) work += this.#load(this.#frontier);
-    if (this.#heap.size === 0) return work;
     const now = this.time.now();
+    const load = this.#toLoad;
+    if (load !== undefined && load.due <= now + timersAheadMs) work += this.#load(load);
     for (let budget = timersPerStepMax; budget > 0; budget--) {
       const next = this.#heap.peek();
+      if (this.#nearest !== undefined && this.#nearest.due <= now && isBefore(this.#nearest, next)) {
+        work += this.#load(this.#nearest);
+        continue;
+      }
       if (next === undefined || !this.isDue(next, now)) break;
       this.#heap.pop();
       this.fire(next, now);
@@ -94,9 +109,10 @@ export class Timers implements Part {
 
   get nextDue(): number {
     if (!this.#port.admissionOpen) return Number.POSITIVE_INFINITY; // what opens it is a step's work
-    if (this.#frontier !== undefined && this.#runsLow) return 0;
-    const next = this.#heap.peek();
-    return next === undefined ? Number.POSITIVE_INFINITY : this.time.wakeAt(next.due);
+    const due = this.#heap.peek()?.due ?? Number.POSITIVE_INFINITY;
+    const load = this.#toLoad;
+    const next = Math.min(due, load === undefined ? due : load.due - timersAheadMs);
+    return next === Number.POSITIVE_INFINITY ? next : this.time.wakeAt(next);
   }
 
   readonly commands = {
@@ -110,8 +126,9 @@ export class Timers implements Part {
 
   /** The pending timer of a token. */
   find(keyGroup: number, sender: Peer, token: string): TimerKey | undefined {
-    const value = this.#port.rows.get(timerBucket(keyGroup), tokenKey(keyGroup, sender, token));
-    return value === undefined ? undefined : decodeTokenValue(keyGroup, value);
+    const key = tokenKey(keyGroup, sender, token);
+    const value = this.#port.rows.get(sentBucket(keyGroup, sender.id), key);
+    return value === undefined ? undefined : decodeSent(key, value);
   }
 
   /** D4 */
@@ -137,11 +154,9 @@ export class Timers implements Part {
   add(keyGroup: number, due: number, timer: Timer): void {
     const { rows, epoch, config } = this.#port;
     const key = { keyGroup, due, generation: config.generation, sequence: ++this.#sequence };
-    const bucket = timerBucket(keyGroup);
-    rows.put(bucket, timerKey(key), encodeTimer(timer), epoch);
-    if (timer.token !== undefined) {
-      rows.put(bucket, tokenKey(keyGroup, timer.sender, timer.token), encodeTokenValue(key), epoch); // D5
-    }
+    const { sender, token } = timer;
+    rows.put(timerBucket(keyGroup), timerKey(key), encodeTimer(timer), epoch);
+    rows.put(sentBucket(keyGroup, sender.id), sentKey(key, sender, token), encodeSentValue(key, token), epoch); // D5
     this.#keep(key);
     this.time.store(this.time.now());
   }
@@ -169,9 +184,8 @@ export class Timers implements Part {
 
   deleteRows(key: TimerKey, sender: Peer, token: string | undefined): void {
     const { rows, epoch } = this.#port;
-    const bucket = timerBucket(key.keyGroup);
-    rows.delete(bucket, timerKey(key), epoch);
-    if (token !== undefined) rows.delete(bucket, tokenKey(key.keyGroup, sender, token), epoch); // D5
+    rows.delete(timerBucket(key.keyGroup), timerKey(key), epoch);
+    rows.delete(sentBucket(key.keyGroup, sender.id), sentKey(key, sender, token), epoch); // D5
   }
 
   /** What the address has set goes; the heap passes over it (D3). What others have set for it stays. */
@@ -181,43 +195,71 @@ export class Timers implements Part {
 
   /** Deletes every timer of a sender. */
   removeAll(sender: TimerSender): void {
-    let from: TimerKey | undefined = { keyGroup: this.#port.keyGroupOf(sender.id), due: 0, generation: 0, sequence: 0 };
-    while (from !== undefined) {
-      const page = this.#scan(from.keyGroup, from, removalPageRows);
-      for (const { key, value } of page) {
-        const timer = decodeTimer(value);
-        if (this.#isFrom(timer, sender)) this.deleteRows(decodeTimerKey(key), timer.sender, timer.token);
-      }
-      from = page.length < removalPageRows ? undefined : following(decodeTimerKey(page[page.length - 1].key));
-    }
+    for (const { key, timer } of this.#sentBy(sender)) this.deleteRows(key, timer.sender, timer.token);
   }
 
-  get #runsLow(): boolean {
-    return this.#heap.size < this.#residentMax / 8;
+  /** D5: the timers of one sender, in no order that means anything. */
+  *#sentBy(
+    sender: TimerSender,
+  ): Generator<{ readonly key: TimerKey; readonly timer: Timer; readonly value: Uint8Array }> {
+    const { rows } = this.#port;
+    const keyGroup = this.#port.keyGroupOf(sender.id);
+    const bucket = sentBucket(keyGroup, sender.id);
+    let { from, to } = sentBounds(keyGroup, hashName32(sender.type), sender.id);
+    for (let more = true; more; ) {
+      const page = rows.scan(bucket, from, to, pageRows);
+      for (const row of page) {
+        const key = decodeSent(row.key, row.value);
+        const value = rows.get(timerBucket(keyGroup), timerKey(key));
+        invariant(value !== undefined, "a row of a sender leads to a timer");
+        const timer = decodeTimer(value);
+        if (this.#isFrom(timer, sender)) yield { key, timer, value };
+      }
+      more = page.length === pageRows;
+      if (more) from = keyBytes(`${keyText(page[page.length - 1].key)}\0`);
+    }
   }
 
   /** D2 */
   #keep(key: TimerKey): void {
-    if (this.#frontier !== undefined && compareTimers(key, this.#frontier) >= 0) return;
+    const frontier = this.#frontiers.get(key.keyGroup);
+    if (frontier !== undefined && compareTimers(key, frontier) >= 0) return;
     this.#heap.push(key);
-    if (this.#heap.size > this.#residentMax) this.#frontier = this.#heap.shrink(this.#residentMax >>> 1);
+    if (this.#heap.length > this.#residentMax) this.#shrink();
   }
 
-  /** D2: takes up timers from the frontier on, as many of each key group as keep the heap within its bound. */
-  #load(from: TimerKey): number {
-    const limit = Math.max(1, Math.floor(this.#residentMax / 2 / Math.max(1, this.#keyGroups.length)));
-    const found: TimerKey[] = [];
-    let frontier: TimerKey | undefined;
+  /** D2: what is furthest away is rows only from now on. */
+  #shrink(): void {
+    const cut = this.#heap.shrink(this.#residentMax >>> 1);
     for (const keyGroup of this.#keyGroups) {
-      const rows = this.#scan(keyGroup, from, limit);
-      for (const { key } of rows) found.push(decodeTimerKey(key));
-      if (rows.length < limit) continue;
-      const next = following(found[found.length - 1]);
-      if (frontier === undefined || compareTimers(next, frontier) < 0) frontier = next;
+      const frontier = this.#frontiers.get(keyGroup);
+      if (frontier === undefined || compareTimers(cut, frontier) < 0)
+        this.#frontiers.set(keyGroup, { ...cut, keyGroup });
     }
-    this.#frontier = frontier;
-    for (const key of found) if (frontier === undefined || compareTimers(key, frontier) < 0) this.#heap.push(key);
+    this.#findNearest();
+  }
+
+  /** The frontier that is moved on next; when there is hardly room, only once its timer is due. */
+  get #toLoad(): TimerKey | undefined {
+    return this.#heap.length < this.#residentMax / 2 ? this.#nearest : undefined;
+  }
+
+  /** D2: takes up the next timers of the key group of a frontier. */
+  #load(frontier: TimerKey): number {
+    const { keyGroup } = frontier;
+    const limit = Math.max(1, Math.floor(this.#residentMax / 2 / this.#keyGroups.length));
+    const rows = this.#scan(keyGroup, frontier, limit);
+    const found = rows.map(({ key }) => decodeTimerKey(key));
+    if (rows.length < limit) this.#frontiers.delete(keyGroup);
+    else this.#frontiers.set(keyGroup, following(found[found.length - 1]));
+    this.#findNearest();
+    for (const key of found) this.#keep(key);
     return 1;
+  }
+
+  #findNearest(): void {
+    this.#nearest = undefined;
+    for (const frontier of this.#frontiers.values()) if (isBefore(frontier, this.#nearest)) this.#nearest = frontier;
   }
 
   #scan(keyGroup: number, from: TimerKey | undefined, limit: number): ReturnType<PartPort["rows"]["scan"]> {
@@ -227,23 +269,19 @@ export class Timers implements Part {
 
   /** Pending timers, soonest first. */
   #list(limit: number, address: TimerSender | undefined): ListedTimer[] {
-    const groups = address === undefined ? this.#keyGroups : [this.#port.keyGroupOf(address.id)];
-    const found: { readonly key: TimerKey; readonly value: Uint8Array }[] = [];
-    for (const group of groups) {
-      if (!this.#port.owns(group)) continue;
-      // a filter may pass over any number of rows
-      for (const { key, value } of this.#scan(
-        group,
-        undefined,
-        address === undefined ? limit : Number.POSITIVE_INFINITY,
-      )) {
-        if (address === undefined || this.#isFrom(decodeTimer(value), address)) {
-          found.push({ key: decodeTimerKey(key), value });
-        }
-      }
-    }
+    const found = address === undefined ? this.#soonest(limit) : this.#owns(address) ? [...this.#sentBy(address)] : [];
     found.sort((a, b) => compareTimers(a.key, b.key));
     return found.slice(0, Math.min(limit, timerListMax)).map(({ key, value }) => this.#listed(key, value));
+  }
+
+  #owns({ id }: TimerSender): boolean {
+    return this.#port.owns(this.#port.keyGroupOf(id));
+  }
+
+  #soonest(limit: number): { readonly key: TimerKey; readonly value: Uint8Array }[] {
+    return this.#keyGroups.flatMap((group) =>
+      this.#scan(group, undefined, limit).map(({ key, value }) => ({ key: decodeTimerKey(key), value })),
+    );
   }
 
   #listed({ due }: TimerKey, value: Uint8Array): ListedTimer {
@@ -266,6 +304,15 @@ export class Timers implements Part {
     const type = this.#typeOf(peer);
     return `${type ?? `(function ${code.toString(16).padStart(8, "0")}, not defined)`}@${id}`;
   }
+}
+
+/** True when there is no other, too. */
+function isBefore(timer: TimerKey, other: TimerKey | undefined): boolean {
+  return other === undefined || compareTimers(timer, other) < 0;
+}
+
+function sentKey(key: TimerKey, sender: Peer, token: string | undefined): Uint8Array {
+  return token === undefined ? untokenedKey(key, sender) : tokenKey(key.keyGroup, sender, token);
 }
 
 /** The place right behind a timer. */

@@ -13,6 +13,8 @@ import { ControlWords } from "../channel/control-words.js";
 import { Doorbell } from "../channel/doorbell.js";
 import { Inbound } from "../channel/inbound.js";
 import { Outbound } from "../channel/outbound.js";
+import { NodeDisk } from "../log/node-disk.js";
+import { DiskNotes } from "../log/notes.js";
 import { RingConsumer } from "../ring/ring-consumer.js";
 import { RingProducer } from "../ring/ring-producer.js";
 import type { ShardEvent } from "../shard/ports.js";
@@ -20,6 +22,7 @@ import { Shard } from "../shard/shard.js";
 import { Capture } from "../snapshot/capture.js";
 import type { Delta } from "../snapshot/delta.js";
 import { unpackRestored } from "../snapshot/restored.js";
+import { turnsNoteName } from "../snapshot/suspects.js";
 import type { BaseReader } from "../store/base.js";
 import { openBaseReader } from "../store/lmdb-base.js";
 import { gatewaySender } from "../store/row-key.js";
@@ -47,9 +50,11 @@ class ShardThread {
   #base: BaseReader | undefined;
   #loop: StepLoop | undefined;
   readonly #offload: OffloadClient;
+  readonly #notes: DiskNotes;
 
   constructor(data: ShardThreadData) {
     this.#data = data;
+    this.#notes = new DiskNotes(new NodeDisk(), data.notesDirectory);
     this.#control = new ControlWords(data.control, data.shards);
     this.#offload = new OffloadClient(data.offloadPort);
   }
@@ -101,6 +106,7 @@ class ShardThread {
     this.#shard?.close();
     this.#offload.close();
     this.#base?.close();
+    this.#notes.close();
     for (const port of this.#bellPorts) port.close();
     setImmediate(() => this.#data.controlPort.close()); // after the answer to this call
   }
@@ -147,6 +153,7 @@ class ShardThread {
         },
         wakeSelf: () => this.#loop?.wake(),
         offload: (module, name, input, signal) => this.#offload.run(module, name, input, signal),
+        noteTurns: (note) => this.#notes.write(turnsNoteName(data.index), note),
         report: (event) => this.#report(event),
       },
       unpackRestored(data.restored),

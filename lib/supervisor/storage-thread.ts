@@ -10,13 +10,17 @@ import { epochIdleIntervalMs } from "../base/limits.js";
 import { ControlWords, logPressure, stopTurns } from "../channel/control-words.js";
 import { Doorbell } from "../channel/doorbell.js";
 import { NodeDisk } from "../log/node-disk.js";
+import { DiskNotes } from "../log/notes.js";
+import type { Suspect } from "../shard/ports.js";
 import type { RecoveredOutput, RecoveryConfig } from "../snapshot/recovery.js";
 import { packRestored } from "../snapshot/restored.js";
 import { type GenerationOptions, Storage } from "../snapshot/storage.js";
+import { type Ending, Suspects } from "../snapshot/suspects.js";
 import { destroyBase, openBaseWriter } from "../store/lmdb-base.js";
 import { expose } from "./control-plane.js";
 import {
   type LogState,
+  notesDirectory,
   type StorageGenerationPorts,
   type StorageThreadData,
   type StorageToMain,
@@ -41,18 +45,23 @@ export interface RecoveryReport {
     readonly position: Uint8Array;
   }[];
   readonly warnings: readonly string[];
+  /** Messages that threads may have died of, when there is such a suspicion. */
+  readonly suspects: readonly Suspect[] | undefined;
+  /** The last end said something about a message. */
+  readonly learned: boolean;
 }
 
 /** The calls main makes. */
 export type StorageControl = {
-  recover(config: RecoveryConfig): RecoveryReport;
+  recover(config: RecoveryConfig, ending: Ending): RecoveryReport;
   begin(ports: StorageGenerationPorts, options: GenerationOptions): void;
   /** Asks for an epoch that begins after this call, and returns it. */
   request(): number;
   acknowledge(egressCode: number, epoch: number, position: Uint8Array): void;
   /** Ends the generation; returns the committed epoch. */
   end(): number;
-  close(): void;
+  /** Ends everything; `wanted` when nothing has failed. */
+  close(wanted: boolean): void;
 };
 
 class StorageThread {
@@ -64,6 +73,7 @@ class StorageThread {
   #log: LogState = "fine";
   #timer: NodeJS.Timeout | undefined;
   #scheduled = false;
+  #suspects: Suspects | undefined;
 
   constructor({ gates, mainPort }: StorageThreadData) {
     const gate = { words: new Int32Array(gates), index: storageGate };
@@ -76,9 +86,11 @@ class StorageThread {
     });
   }
 
-  recover(config: RecoveryConfig): RecoveryReport {
+  recover(config: RecoveryConfig, ending: Ending): RecoveryReport {
     const { manifest, session, shards, outputs, watermarks, warnings } = this.#storage.recover(config);
+    this.#suspects ??= new Suspects(new DiskNotes(new NodeDisk(), notesDirectory(config.dataDir)));
     return {
+      ...this.#suspects.begin(manifest.committed, shards.length, ending),
       generation: manifest.generation,
       session,
       epoch: manifest.committed,
@@ -129,8 +141,9 @@ class StorageThread {
     return this.#storage.end();
   }
 
-  close(): void {
+  close(wanted: boolean): void {
     this.end();
+    if (wanted) this.#suspects?.stopped();
     this.#storage.close();
   }
 
@@ -200,11 +213,11 @@ class StorageThread {
 const data = workerData as StorageThreadData;
 const thread = new StorageThread(data);
 const api: StorageControl = {
-  recover: (config) => thread.recover(config),
+  recover: (config, ending) => thread.recover(config, ending),
   begin: (ports, options) => thread.begin(ports, options),
   request: () => thread.request(),
   acknowledge: (egressCode, epoch, position) => thread.acknowledge(egressCode, epoch, position),
   end: () => thread.end(),
-  close: () => thread.close(),
+  close: (wanted) => thread.close(wanted),
 };
 expose(api, data.controlPort);

@@ -7,7 +7,8 @@
  * Thread: main.
  * U1. At most one generation is up. A new one begins after every thread of the old one is gone and storage has ended it.
  * U2. Any end of a shard thread outside `stop` restarts all shards from the last commit, with growing pauses, at most
- *     `restartsMax` times in `restartWindowMs`; errors that a restart cannot mend fail at once.
+ *     `restartsMax` times in `restartWindowMs`; errors that a restart cannot mend fail at once. An end that said which
+ *     message may be to blame does not count for that limit, but for one of its own: it leads to an end of the ends.
  * U3. The storage thread is never replaced: when it dies the application has failed.
  * U4. Storage knows where every sink is before the first commit of a generation. Otherwise a crash between a first write
  *     and its watermark would leave records in the sink that no watermark tells apart from what was there before.
@@ -19,6 +20,7 @@ import { invariant } from "../base/invariant.js";
 import {
   restartBackoffBaseMs,
   restartBackoffMaxMs,
+  restartsLearnedMax,
   restartsMax,
   restartWindowMs,
   ringBytesDefault,
@@ -34,6 +36,7 @@ import type { ShardLimits } from "../shard/ports.js";
 import type { CommitNotice } from "../snapshot/coordinator.js";
 import type { RecoveryConfig } from "../snapshot/recovery.js";
 import { type GenerationOptions, shardsOf } from "../snapshot/storage.js";
+import type { Ending } from "../snapshot/suspects.js";
 import { closeGate } from "../store/lmdb-base.js";
 import { Remote } from "./control-plane.js";
 import { OffloadPool } from "./offload-pool.js";
@@ -41,6 +44,7 @@ import { ShardWorker } from "./shard-worker.js";
 import type { RecoveryReport, StorageControl } from "./storage-thread.js";
 import {
   type LogState,
+  notesDirectory,
   type ShardToMain,
   type StorageThreadData,
   type StorageToMain,
@@ -132,6 +136,10 @@ export class Supervisor {
   readonly #offload = new OffloadPool();
   #generation: Generation | undefined;
   #restarts: number[] = [];
+  /** Times of the restarts that found a message to blame. */
+  #learned: number[] = [];
+  /** Threads of this or the last generation that died by themselves. */
+  #died: { readonly shard: number; readonly reason: string }[] = [];
   #restarting: Promise<void> | undefined;
   /** Why the generation that comes up is of no use already. */
   #spoiled: Error | undefined;
@@ -265,8 +273,11 @@ export class Supervisor {
   async #bringUp(): Promise<void> {
     const storage = this.#storage;
     invariant(storage !== undefined && this.#generation === undefined, "storage is up, shards are not"); // U1
-    const report = await storage.call("recover", { ...this.#config.recovery, session: this.#session });
+    const ending: Ending = { restarts: this.#restarts.length, died: this.#died };
+    this.#died = [];
+    const report = await storage.call("recover", { ...this.#config.recovery, session: this.#session }, ending);
     this.#session = report.session;
+    if (report.learned) this.#learned.push(Date.now());
     const watermarks = await this.#events.recovered(report);
     this.#spoiled = undefined;
     await this.#startShards(storage, report, watermarks);
@@ -308,6 +319,8 @@ export class Supervisor {
           epoch: report.epoch,
           splits: recovery.splits.filter((_, place) => place % shards === index),
           limits,
+          suspects: report.suspects,
+          notesDirectory: notesDirectory(recovery.dataDir),
           basePath: report.basePaths[index],
           restored: report.restored[index],
           control: memory,
@@ -323,7 +336,10 @@ export class Supervisor {
         { words: new Int32Array(this.#gates), index: shardGate(index) },
         {
           message: (message) => this.#events.shardSaid(index, message),
-          ended: (reason) => this.#shardEnded(reason),
+          ended: (reason) => {
+            if (!isHoldfastError(reason, "HF_IO")) this.#died.push({ shard: index, reason: reason.message });
+            this.#generationEnded(reason);
+          },
         },
       );
     });
@@ -350,10 +366,10 @@ export class Supervisor {
   #storageSaid(message: StorageToMain): void {
     if (message.kind === "committed") this.#events.committed(message.notice);
     else if (message.kind === "log") this.#events.log(message.state);
-    else this.#shardEnded(fromWire(message.error)); // a disk error ends the generation like a dead shard does
+    else this.#generationEnded(fromWire(message.error)); // a disk error ends the generation like a dead shard does
   }
 
-  #shardEnded(reason: Error): void {
+  #generationEnded(reason: Error): void {
     if (this.#state !== "running") {
       this.#spoiled ??= reason; // starting, restarting: who brings the threads up sees it
       return;
@@ -372,18 +388,21 @@ export class Supervisor {
     let cause = reason;
     for (;;) {
       const now = Date.now();
-      this.#restarts = [...this.#restarts.filter((at) => now - at < restartWindowMs), now];
+      const inWindow = (at: number): boolean => now - at < restartWindowMs;
+      this.#restarts = [...this.#restarts.filter(inWindow), now];
+      this.#learned = this.#learned.filter(inWindow);
       const attempt = this.#restarts.length;
+      const inVain = Math.max(1, attempt - Math.min(restartsLearnedMax, this.#learned.length));
       this.restartCount++;
       this.#events.disconnected(cause, attempt);
-      if (attempt > restartsMax) {
+      if (inVain > restartsMax) {
         this.#fail(tooManyRestarts(cause));
         return;
       }
       try {
         await this.#endGeneration();
         await new Promise((resolve) =>
-          setTimeout(resolve, Math.min(restartBackoffMaxMs, restartBackoffBaseMs * 2 ** (attempt - 1))),
+          setTimeout(resolve, Math.min(restartBackoffMaxMs, restartBackoffBaseMs * 2 ** (inVain - 1))),
         );
         if ((this.#state as State) !== "restarting") return;
         await this.#bringUp();
@@ -429,7 +448,7 @@ export class Supervisor {
       (generation?.workers ?? []).map((worker) => (stopping ? worker.close() : worker.terminate())),
     );
     await this.#offload.close();
-    await this.#storage?.call("close").catch(() => {}); // a storage thread that died has nothing to close
+    await this.#storage?.call("close", stopping).catch(() => {}); // a storage thread that died has nothing to close
     this.#storage = undefined;
     const worker = this.#storageWorker;
     this.#storageWorker = undefined;

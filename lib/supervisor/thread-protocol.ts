@@ -1,7 +1,7 @@
 /** What main hands to its threads, and what they tell each other over ports. */
 import type { MessagePort } from "node:worker_threads";
 import type { WireError } from "../base/errors.js";
-import type { ShardLimits, TaskInput } from "../shard/ports.js";
+import type { ShardLimits, Suspect, TaskInput } from "../shard/ports.js";
 import type { CommitNotice } from "../snapshot/coordinator.js";
 import type { Delta } from "../snapshot/delta.js";
 
@@ -16,6 +16,8 @@ export interface ShardThreadData {
   readonly epoch: number;
   readonly splits: readonly { readonly ingress: string; readonly split: string }[];
   readonly limits: ShardLimits;
+  readonly suspects: readonly Suspect[] | undefined;
+  readonly notesDirectory: string;
   readonly basePath: string;
   /** recovery's part for this shard, packed */
   readonly restored: Uint8Array;
@@ -94,6 +96,11 @@ export type StorageToMain =
   | { readonly kind: "committed"; readonly notice: CommitNotice }
   | { readonly kind: "log"; readonly state: LogState }
   | { readonly kind: "failed"; readonly error: WireError };
+
+/** Where a data directory keeps its notes. */
+export function notesDirectory(dataDir: string): string {
+  return `${dataDir}/notes`;
+}
 
 /** Index of the storage thread's gate; shard i has the gate i + 1. */
 export const storageGate = 0;

@@ -5,10 +5,11 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { describe } from "node:test";
-import { type Application, type StartOptions, start } from "../../lib/index.js";
+import { type Application, cron, every, type HoldfastError, type StartOptions, start } from "../../lib/index.js";
 import { account } from "./apps/bank.app.js";
+import { careless, idle, keeper } from "./apps/careless.app.js";
 import { echo, journal } from "./apps/desk.app.js";
-import { appTest, appUrl, refused } from "./running-app.js";
+import { appTest, appTests, appUrl, nextEvent, refused } from "./running-app.js";
 
 const library = new URL("../../lib/index.js", import.meta.url).href;
 
@@ -89,6 +90,86 @@ describe("modules", () => {
     );
     await using app = await start(module, { dataDir: lab.dataDir, shards: 2 });
     assert.equal(await app.ask({ type: "typed/counter", id: "x" } as never, { add: 2 } as never), 6);
+  });
+});
+
+describe("in a turn", () => {
+  appTests(
+    "everything bad gets a code, the address and a way out, and nothing good of the turn is lost",
+    async (lab) => {
+      const app = await lab.start("careless");
+      await app.send(careless.at("c"), "misbehave");
+      await app.drained();
+      const { said, any } = await app.ask(careless.at("c"), "read");
+      const expected: { readonly [what: string]: readonly [string, RegExp] } = {
+        "a negative delay": ["HF_BAD_VALUE", /milliseconds, 0 or more, not -1/],
+        "a delay of NaN": ["HF_BAD_VALUE", /milliseconds, 0 or more, not NaN/],
+        "an infinite delay": ["HF_BAD_VALUE", /a delay of Infinity ms ends after the last date/],
+        "a delay that is text": ["HF_BAD_VALUE", /milliseconds, 0 or more, not string/],
+        "a date that is none": ["HF_BAD_VALUE", /valid Date/],
+        "a token of 1 MB": ["HF_BAD_VALUE", /at most 1000 code units.*hash it/],
+        "a cyclic message": ["HF_BAD_VALUE", /message\.self/],
+        "a cyclic message for later": ["HF_BAD_VALUE", /message\.self/],
+        "a cyclic question": ["HF_BAD_VALUE", /message\.self/],
+        "cyclic state": ["HF_BAD_VALUE", /state any\.self/],
+        "cyclic metadata": ["HF_BAD_VALUE", /metadata\.self/],
+        "a message to an unknown function": ["HF_UNKNOWN_FUNCTION", /careless\/nobody.*defineApp/],
+        "a message for later to an unknown function": ["HF_UNKNOWN_FUNCTION", /careless\/nobody.*defineApp/],
+        "a question to an unknown function": ["HF_UNKNOWN_FUNCTION", /careless\/nobody.*defineApp/],
+        "a reply to nobody": ["HF_NO_CALLER", /nobody waits for a reply/],
+        "state that lives for no time": ["HF_BAD_APP", /ttl\.ms/],
+      };
+      assert.deepEqual(Object.keys(said), Object.keys(expected));
+      for (const [what, [code, text]] of Object.entries(expected)) {
+        assert.equal(said[what].code, code, `${what}: ${said[what].message}`);
+        assert.match(said[what].message, text, what);
+      }
+      assert.equal(any, "kept");
+      assert.deepEqual(await app.ask(keeper.at("k"), "read"), ["before", "after"]);
+      assert.deepEqual(await app.timers.list(), []);
+      assert.deepEqual(await app.quarantine.list(), []);
+    },
+  );
+
+  appTests("a promise that never settles ends with its time, and holds nobody else up", async (lab) => {
+    const app = await lab.start("careless");
+    const parked = nextEvent(app, "parked") as Promise<{ address: string; error: { cause: { code: string } } }>;
+    await app.send(idle.at("i"), "wait for ever");
+    await app.send(keeper.at("k"), "beside");
+    assert.deepEqual(await app.ask(keeper.at("k"), "read"), ["beside"]);
+    const { address, error } = await parked;
+    assert.deepEqual([address, error.cause.code], ["careless/idle@i", "HF_TURN_TIMEOUT"]);
+    assert.equal((await app.quarantine.list())[0].message, "wait for ever");
+  });
+});
+
+describe("from outside", () => {
+  appTests("bad messages, addresses and schedules are refused before anything happens", async (lab) => {
+    const app = await lab.start("careless");
+    const cyclic: { self?: unknown } = {};
+    cyclic.self = cyclic;
+    const nobody = { type: "careless/nobody", id: "x" } as never;
+    const to = keeper.at("k");
+    await refused(app.send(to, cyclic as never), "HF_BAD_VALUE", /message\.self/);
+    await refused(app.ask(to, cyclic as never), "HF_BAD_VALUE", /message\.self/);
+    await refused(app.send(nobody, "bad" as never), "HF_UNKNOWN_FUNCTION", /defineApp/);
+    await refused(app.ask(nobody, "bad" as never), "HF_UNKNOWN_FUNCTION", /defineApp/);
+    await refused(app.ask(to, "read", { timeoutMs: Number.NaN }), "HF_BAD_OPTIONS", /timeoutMs/);
+    const schedule = { to, message: "tick" };
+    for (const make of [
+      () => app.schedules.add(cron("s", { expression: "* * * * *", timeZone: "No/Where", ...schedule })),
+      () => app.schedules.add(cron("s", { expression: "every day", ...schedule })),
+      () => app.schedules.add(every("s", { intervalMs: 0, ...schedule })),
+      () => app.schedules.add(every("s", { intervalMs: Number.NaN, ...schedule })),
+      () => app.schedules.add(every("s", { intervalMs: 1_000, to, message: cyclic as never })),
+    ]) {
+      await assert.rejects(
+        async () => make(),
+        (error: HoldfastError) => /^HF_BAD_(APP|VALUE|OPTIONS)$/.test(error.code),
+      );
+    }
+    assert.deepEqual(await app.schedules.list(), []);
+    assert.deepEqual(await app.ask(to, "read"), []);
   });
 });
 

@@ -1,9 +1,11 @@
 /** Request and reply, idempotency keys, functions by name, dispatch by tag: with real threads. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import test, { describe } from "node:test";
 import { Address } from "../../lib/index.js";
-import { account, clumsy, counters, ring, special, teller } from "./apps/requests.app.js";
-import { appTests, Gate, refused, sharedApp, withShards } from "./running-app.js";
+import { account, clumsy, counters, insistent, ring, special, teller } from "./apps/requests.app.js";
+import { appTests, Gate, nextEvent, refused, sharedApp, withShards } from "./running-app.js";
 
 for (const shards of [1, 2, 3]) {
   describe(withShards(shards), () => {
@@ -129,4 +131,20 @@ appTests("keys and made function types survive a restart", async ({ start }) => 
     assert.equal((await app.ask(counters.at("acme", id), { add: 1 })).count, 6);
     assert.equal((await app.ask(counters.at("zoo", id), { add: 1 })).count, 4);
   }
+});
+
+appTests("a retry from quarantine asks anew what had no reply, and keeps the replies that there were", async (lab) => {
+  const until = join(lab.folder, "corrected");
+  let app = await lab.start("requests");
+  const parked = nextEvent(app, "parked") as Promise<{ error: { cause: { code: string } } }>;
+  await app.send(insistent.at("i"), { account: "a", until });
+  assert.equal((await parked).error.cause.code, "HF_NO_REPLY");
+  assert.equal(await app.ask(account.at("a"), { type: "read" }), 11, "in all attempts it asked for each once");
+  await app.stop();
+
+  app = await lab.start("requests");
+  writeFileSync(until, "");
+  await app.quarantine.retry(insistent.at("i"));
+  assert.deepEqual(await app.ask(insistent.at("i"), "read"), [10, 12]);
+  assert.equal(await app.ask(account.at("a"), { type: "read" }), 12);
 });

@@ -36,6 +36,11 @@ export interface FeatureWorld {
   asynchronous(): void;
   /** A rule does not hold, seen inside a turn, where an exception would be the function's. */
   broken(what: string): void;
+  /**
+   * The thread that has this id, or the process, dies in the turn of a message. What the turn does afterwards must not
+   * matter: a synchronous one throws `HF_IO`, an asynchronous one stays pending.
+   */
+  die(kind: "worker" | "process", id: string, message: string): void;
   /** Sends a message through the gateway; false when there is none to send through. */
   send(to: Address<never, unknown>, message: unknown, options?: SimSendOptions): boolean;
   /**

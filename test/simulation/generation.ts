@@ -11,7 +11,7 @@ import { Outbound } from "../../lib/channel/outbound.js";
 import { RingConsumer } from "../../lib/ring/ring-consumer.js";
 import { allocateRing } from "../../lib/ring/ring-memory.js";
 import { RingProducer } from "../../lib/ring/ring-producer.js";
-import type { ShardConfig, ShardEvent, TaskInput } from "../../lib/shard/ports.js";
+import type { ShardConfig, ShardEvent, Suspect, TaskInput } from "../../lib/shard/ports.js";
 import { Shard } from "../../lib/shard/shard.js";
 import { Capture } from "../../lib/snapshot/capture.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
@@ -40,6 +40,7 @@ export interface GenerationPort {
   wakeStorage(): void;
   /** A gateway ring has room again. */
   gatewayRoom(shard: number): void;
+  noteTurns(shard: number, note: string): void;
   report(event: ShardEvent): void;
   /** Runs a task some time, if at all. */
   offload(module: string, name: string, input: TaskInput, signal: AbortSignal): Promise<unknown>;
@@ -105,7 +106,14 @@ export class Generation {
   #depth = 0;
   #error: unknown;
 
-  constructor(params: Params, shards: number, workload: Workload, recovered: Recovered, port: GenerationPort) {
+  constructor(
+    params: Params,
+    shards: number,
+    workload: Workload,
+    recovered: Recovered,
+    suspects: readonly Suspect[] | undefined,
+    port: GenerationPort,
+  ) {
     const { manifest, session } = recovered;
     this.number = manifest.generation;
     this.#params = params;
@@ -119,6 +127,7 @@ export class Generation {
       generation: manifest.generation,
       session,
       epoch: manifest.committed,
+      suspects,
       limits: {
         residentInstancesMax: params.residentInstancesMax,
         admissionBytesMax: params.admissionBytesMax,
@@ -330,6 +339,7 @@ export class Generation {
           this.#port.asynchronous();
         },
         offload: (module, name, input, signal) => this.#port.offload(module, name, input, signal),
+        noteTurns: (note) => this.#port.noteTurns(index, note),
         report: (event) => this.#port.report(event),
       },
       unpackRestored(packRestored(this.#recovered.shards[index])),

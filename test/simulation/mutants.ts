@@ -17,12 +17,14 @@ import { Shard } from "../../lib/shard/shard.js";
 import { StateAccess } from "../../lib/shard/state-access.js";
 import { TableRowHandle } from "../../lib/shard/table-handle.js";
 import { Timers } from "../../lib/shard/timers.js";
+import { Trial } from "../../lib/shard/trial.js";
 import { TurnContext } from "../../lib/shard/turn-context.js";
 import { Capture } from "../../lib/snapshot/capture.js";
 import { Coordinator } from "../../lib/snapshot/coordinator.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
 import { Recovery } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
+import { Suspects } from "../../lib/snapshot/suspects.js";
 import { rowTable, tableOf } from "../../lib/store/row-key.js";
 import type { Overrides } from "./params.js";
 
@@ -429,6 +431,14 @@ const plants = {
   dynlost(surgery: Surgery): void {
     surgery.replace(Recovery, "providesType", () => () => false);
   },
+  /** A message is run however often threads died of it. */
+  poisonruns(surgery: Surgery): void {
+    surgery.replace(Trial, "isCondemned", () => () => false);
+  },
+  /** When a thread dies, what ran in the others is blamed, too. */
+  poisonblame(surgery: Surgery): void {
+    surgery.replace(Suspects, "blame", () => (turns) => turns.flatMap((note) => note?.turn ?? note?.last ?? []));
+  },
 } as const;
 
 /** The name of a mutant. */
@@ -465,6 +475,8 @@ const featureOf: { readonly [name in Mutant]?: string } = {
   idemtwice: "requests",
   cyclehang: "requests",
   dynlost: "requests",
+  poisonruns: "poison",
+  poisonblame: "poison",
 };
 
 /** The worlds in which a mutant is looked for: those of the feature that it breaks have that feature, and no other. */

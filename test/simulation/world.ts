@@ -7,6 +7,8 @@
  * O3. A caller is answered at most once, and at the end exactly once.
  * O4. With faults off everything drains.
  * O5. When nothing else is left to do, every message in flight is for a quarantined address.
+ * O6. A message that kills its thread does so a few times only, unless something else ends the shards in between, or
+ *     somebody tries it again.
  */
 
 import { crc32 } from "node:zlib";
@@ -14,7 +16,7 @@ import { GatewaySession } from "../../lib/app/gateway-session.js";
 import { ByteWriter } from "../../lib/base/bytes.js";
 import { HoldfastError, isHoldfastError } from "../../lib/base/errors.js";
 import { invariant } from "../../lib/base/invariant.js";
-import { epochIdleIntervalMs } from "../../lib/base/limits.js";
+import { deathsMax, epochIdleIntervalMs, suspiciousStarts } from "../../lib/base/limits.js";
 import type { Random } from "../../lib/base/random.js";
 import { egressPressure, logPressure, stopTurns } from "../../lib/channel/control-words.js";
 import { Doorbell } from "../../lib/channel/doorbell.js";
@@ -22,6 +24,7 @@ import type { Extras } from "../../lib/codec/extras.js";
 import { writeMessageHead } from "../../lib/codec/message-codec.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { writeManifest } from "../../lib/log/manifest.js";
+import type { Notes } from "../../lib/log/notes.js";
 import type { Address } from "../../lib/model/address.js";
 import { namespaceOf } from "../../lib/model/function-type.js";
 import type { Reject } from "../../lib/model/ingress.js";
@@ -35,6 +38,7 @@ import type { CommitNotice } from "../../lib/snapshot/coordinator.js";
 import type { Delta } from "../../lib/snapshot/delta.js";
 import type { Recovered, RecoveryConfig } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
+import { Suspects, turnsNoteName } from "../../lib/snapshot/suspects.js";
 import type { BaseWriter, Row } from "../../lib/store/base.js";
 import type { FeatureWorld, SimFeature, SimSendOptions } from "./feature.js";
 import { features } from "./features.js";
@@ -70,6 +74,10 @@ interface WorldStatistics {
   relayouts: number;
   ioErrors: number;
   parked: number;
+  /** Threads and processes that died of a message. */
+  deaths: number;
+  /** Shards that were started with a suspicion. */
+  trials: number;
   /** Ends of the application by a failure policy. */
   stopped: number;
   /** Quarantined addresses that were tried again because nothing else was left. */
@@ -89,6 +97,9 @@ export interface WorldReport {
   /** How often things happened; those of a feature begin with its name. */
   readonly counts: ReadonlyMap<string, number>;
 }
+
+/** How often a message may kill its thread: before there is a suspicion, and until it is found. */
+const killsMax = suspiciousStarts - 1 + deathsMax;
 
 type CrashKind = "worker" | "process" | "os";
 
@@ -145,6 +156,16 @@ export class World {
   #asyncTicks = 0;
   #faulty = true;
   #brokenRule: string | undefined;
+  readonly #notes = new SimNotes();
+  readonly #suspects = new Suspects(this.#notes);
+  /** What has just died of a message, and is to be ended. */
+  #dying: { readonly kind: "worker" | "process"; readonly shard: number } | undefined;
+  /** Threads that died since the last start. */
+  #died: { readonly shard: number; readonly reason: string }[] = [];
+  /** Threads killed by each message since something else ended the shards (O6). */
+  #kills = new Map<string, number>();
+  /** Restarts of the shards in this process. */
+  #restarts = 0;
   /** Calls until the next crash inside one; 0 for none. */
   #crashIn = 0;
   /** Which calls count; undefined for all. */
@@ -179,6 +200,8 @@ export class World {
       relayouts: 0,
       ioErrors: 0,
       parked: 0,
+      deaths: 0,
+      trials: 0,
       stopped: 0,
       mended: 0,
       rejected: 0,
@@ -263,6 +286,7 @@ export class World {
       broken: (what) => {
         world.#brokenRule ??= what;
       },
+      die: (kind, id, message) => world.#dies(kind, id, message),
       send: (to, message, options) => world.#sendFeature(to, message, options),
       command: (command, args, id, done) => world.#command(command, args, id, done),
     };
@@ -286,6 +310,7 @@ export class World {
       else if (crashAt.has(step)) await this.#plannedCrash();
       else await this.#guarded(() => this.#act());
       if (this.#asyncTicks > 0) await this.#drainMicrotasks();
+      if (this.#dying !== undefined) await this.#bury();
       this.#checkBroken();
     }
   }
@@ -348,6 +373,7 @@ export class World {
   /** What main asks of shards, which then step, once they run. `done` says whether main hears that it is durable. */
   #command(name: string, args: readonly unknown[], id?: string, done?: (durable: boolean) => void): unknown[] {
     const generation = this.#generation;
+    if (name === "quarantine.retry") this.#kills.clear(); // O6: somebody wants it to run once more
     const { coordinator } = this.#storage;
     if (generation === undefined || coordinator === undefined) return [];
     const { shards } = generation;
@@ -742,7 +768,8 @@ export class World {
 
   /** A crash inside a call stops the process, a disk error ends the generation; everything else is a violation. */
   async #failed(error: unknown): Promise<void> {
-    if (error instanceof SimulatedCrash) {
+    if (this.#dying !== undefined) await this.#bury();
+    else if (error instanceof SimulatedCrash) {
       this.#statistics.crashesInCalls++;
       await this.#restart(this.#crashKind);
     } else if (isHoldfastError(error, "HF_IO") || isHoldfastError(error, "HF_DISK_FULL")) {
@@ -754,11 +781,35 @@ export class World {
     } else throw error;
   }
 
+  /** A message kills the thread or the process that runs it: from now on nothing of it is written down. */
+  #dies(kind: "worker" | "process", id: string, message: string): void {
+    const shard = shardOfKeyGroup(hashId(id) % this.params.keyGroups, this.params.keyGroups, this.#shards);
+    this.#dying ??= { kind, shard };
+    this.#statistics.deaths++;
+    const kills = (this.#kills.get(message) ?? 0) + 1;
+    this.#kills.set(message, kills);
+    if (kills > killsMax && kind === "worker") this.#brokenRule ??= `O6: ${message} kills for the ${kills}th time`;
+  }
+
+  /** What died of a message ends and starts again. */
+  async #bury(): Promise<void> {
+    const { kind, shard } = this.#dying as { readonly kind: "worker" | "process"; readonly shard: number };
+    if (kind === "worker") this.#died.push({ shard, reason: "killed by a message" });
+    const kills = this.#kills;
+    this.#stop(kind);
+    this.#kills = kills;
+    await this.#start(kind);
+  }
+
   /** Ends what runs, as a crash of this kind does. */
   #stop(kind: CrashKind): void {
     const generation = this.#generation;
     if (generation !== undefined) generation.alive = false;
     this.#generation = undefined;
+    this.#dying = undefined;
+    this.#kills = new Map();
+    this.#restarts = kind === "worker" ? this.#restarts + 1 : 0;
+    if (kind === "os") this.#notes.lose();
     this.#statistics.crashes++;
     this.#note(kind.length);
     for (const shard of generation?.shards ?? []) this.#statistics.turns += shard?.counts.turns ?? 0;
@@ -870,11 +921,18 @@ export class World {
     this.#given.clear();
     if (kind !== "worker") this.#openOutside(recovered);
     this.#resend(recovered);
+    const { suspects } = this.#suspects.begin(manifest.committed, this.#shards, {
+      restarts: this.#restarts,
+      died: this.#restarts > 0 ? this.#died : [],
+    });
+    this.#died = [];
+    if (suspects !== undefined) this.#statistics.trials++;
     const generation = new Generation(
       this.params,
       this.#shards,
       this.#workload,
       recovered,
+      suspects,
       this.#generationPort(manifest.layout),
     );
     this.#deltas = Array.from({ length: this.#shards }, () => []);
@@ -996,6 +1054,9 @@ export class World {
       wakeStorage: () => this.#storageBell?.ringIfParked(),
       gatewayRoom: (shard) => this.#roomFor.add(shard),
       offload: (module, name, input, signal) => this.#offloaded(module, name, input, signal),
+      noteTurns: (shard, note) => {
+        if (this.#dying === undefined) this.#notes.write(turnsNoteName(shard), note);
+      },
       report: (event) => {
         if (event.kind === "parked") {
           this.#parkedSeen = true;
@@ -1150,6 +1211,27 @@ export class World {
 
   #note(event: number): void {
     this.#hash = Math.imul(this.#hash ^ event, 0x01000193) ^ (this.#hash >>> 13);
+  }
+}
+
+/** Notes that outlive processes, and not the machine. */
+class SimNotes implements Notes {
+  readonly #texts = new Map<string, string>();
+
+  read(name: string): string | undefined {
+    return this.#texts.get(name);
+  }
+
+  write(name: string, text: string): void {
+    this.#texts.set(name, text);
+  }
+
+  remove(name: string): void {
+    this.#texts.delete(name);
+  }
+
+  lose(): void {
+    this.#texts.clear();
   }
 }
 

@@ -1,43 +1,14 @@
 /** The pending operations of a shard, apart from threads. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { seededRandom } from "../../lib/base/random.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { copyPlain } from "../../lib/codec/plain-data.js";
 import { FunctionDefinition } from "../../lib/model/function.js";
-import { DeadlineHeap, type Due } from "../../lib/shard/deadline-heap.js";
 import { Instance } from "../../lib/shard/instance.js";
 import { Operations, type OperationsPort } from "../../lib/shard/operations.js";
 import { FunctionEntry } from "../../lib/shard/registry.js";
 import { keyText } from "../../lib/shard/rows.js";
 import type { StagedEffect, TurnContext } from "../../lib/shard/turn-context.js";
-
-interface Entry extends Due {
-  readonly name: number;
-}
-
-test("a deadline heap gives what is due, in order, whatever left before", () => {
-  const random = seededRandom(7);
-  for (let round = 0; round < 200; round++) {
-    const heap = new DeadlineHeap<Entry>();
-    const inside = new Set<Entry>();
-    for (let n = 0; n < 60; n++) {
-      const entry = { name: n, deadline: random.below(40), place: -1 };
-      heap.add(entry);
-      inside.add(entry);
-      if (random.below(3) > 0) continue;
-      const [gone] = [...inside].slice(random.below(inside.size));
-      heap.remove(gone);
-      heap.remove(gone);
-      inside.delete(gone);
-    }
-    const sorted = [...inside].map(({ deadline }) => deadline).sort((a, b) => a - b);
-    assert.equal(heap.next, sorted[0] ?? Number.POSITIVE_INFINITY);
-    assert.equal(heap.takeDue(sorted[0] - 1), undefined);
-    for (const deadline of sorted) assert.equal(heap.takeDue(40)?.deadline, deadline);
-    assert.equal(heap.takeDue(40), undefined);
-  }
-});
 
 describe("operations", () => {
   const entry = new FunctionEntry(

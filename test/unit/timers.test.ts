@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { seededRandom } from "../../lib/base/random.js";
+import type { Peer } from "../../lib/codec/message-codec.js";
 import { instantAfter } from "../../lib/model/schedule.js";
-import { TimerHeap } from "../../lib/shard/timer-heap.js";
+import { hashId, hashName32 } from "../../lib/partition/hash.js";
+import { keyBytes, keyText, Rows } from "../../lib/shard/rows.js";
 import {
   compareTimers,
   decodeTimer,
@@ -12,6 +14,49 @@ import {
   timerKey,
   tokenKey,
 } from "../../lib/shard/timer-rows.js";
+import { Timers } from "../../lib/shard/timers.js";
+import type { BaseReader } from "../../lib/store/base.js";
+import { forEachRow } from "../../lib/store/row-writer.js";
+
+/** A base in memory that counts the rows it gives. */
+class CountingBase implements BaseReader {
+  #rows = new Map<string, Uint8Array>();
+  #keys: string[] = [];
+  #epoch = 0;
+  read = 0;
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  merge(journal: Uint8Array, epoch: number): void {
+    forEachRow(journal, (key, value) => {
+      if (value === undefined) this.#rows.delete(keyText(key));
+      else this.#rows.set(keyText(key), value.slice());
+    });
+    this.#keys = [...this.#rows.keys()].sort();
+    this.#epoch = epoch;
+  }
+
+  refresh(): void {}
+
+  epoch(): number {
+    return this.#epoch;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    this.read++;
+    return this.#rows.get(keyText(key));
+  }
+
+  scan(from: Uint8Array, to: Uint8Array, limit = Number.POSITIVE_INFINITY) {
+    const within = this.#keys.filter((key) => key >= keyText(from) && key < keyText(to)).slice(0, limit);
+    this.read += within.length;
+    return within.map((key) => ({ key: keyBytes(key), value: this.#rows.get(key) as Uint8Array }));
+  }
+
+  close(): void {}
+}
 
 const random = seededRandom(7);
 const drawKey = (): TimerKey => ({
@@ -75,25 +120,43 @@ describe("rows of timers", () => {
   });
 });
 
-describe("the heap of timers", () => {
-  test("gives the soonest first, whatever is put in between, and shrinks to the soonest", () => {
-    const heap = new TimerHeap();
-    let model: TimerKey[] = [];
-    for (let round = 0; round < 3_000; round++) {
-      if (random.below(3) > 0) {
-        const key = drawKey();
-        heap.push(key);
-        model.push(key);
-        model.sort(compareTimers);
-      } else if (random.below(50) === 0 && model.length > 10) {
-        const cut = heap.shrink(model.length >>> 1);
-        assert.equal(compareTimers(cut, model[model.length >>> 1]), 0);
-        model = model.slice(0, model.length >>> 1);
-      } else assert.deepEqual(heap.pop(), model.shift());
-      assert.equal(heap.size, model.length);
-    }
-    while (model.length > 0) assert.deepEqual(heap.pop(), model.shift());
-    assert.equal(heap.pop(), undefined);
+describe("the timers of one sender", () => {
+  const groups = 4;
+  const keyGroup = hashId("own") % groups;
+  const own = { code: hashName32("time/own"), id: "own" };
+
+  function timersBeside(others: number) {
+    const base = new CountingBase();
+    const rows = new Rows(base, new Map(), 0);
+    const keyGroupOf = (id: string): number => hashId(id) % groups;
+    const port = { rows, epoch: 1, config: { generation: 1, limits: { timersResidentMax: 100 } }, keyGroupOf };
+    const known = { coded: () => undefined, peer: () => undefined };
+    const clock = { now: () => 0, store: () => {}, wakeAt: () => 0 };
+    const timers = new Timers(
+      { ...port, registry: known, owns: () => true } as never,
+      clock as never,
+      Array.from({ length: groups }, (_, group) => group),
+    );
+    const set = (sender: Peer, due: number, token: string | undefined): void =>
+      timers.add(keyGroup, due, { target: own, sender, token, idHi: 0, idLo: 0, payload: new Uint8Array(1) });
+    for (let n = 0; n < others; n++) set({ code: own.code, id: `other ${n}` }, n, n % 2 === 0 ? "t" : undefined);
+    for (let n = 0; n < 5; n++) set(own, n * others, n % 2 === 0 ? `token ${n}` : undefined);
+    base.merge(rows.takeJournal(), 2);
+    rows.beginStep();
+    while (rows.recent > 0) rows.settle();
+    base.read = 0;
+    return { timers, base, rows };
+  }
+
+  test("are found and removed without reading those of others", () => {
+    const { timers, base, rows } = timersBeside(20_000);
+    const sender = { type: "time/own", id: "own" };
+    assert.equal(timers.commands["timers.list"](100, sender).length, 5);
+    timers.removeAll(sender);
+    assert.ok(base.read < 50, `${base.read} rows were read`);
+    assert.equal(timers.commands["timers.list"](100, sender).length, 0);
+    base.merge(rows.takeJournal(), 3);
+    assert.equal(base.size, 2 * 20_000, "nothing of it is left, and everything of the others");
   });
 });
 

@@ -1,5 +1,6 @@
 /** Accounts that send money to each other over many hops, for tests of conservation, order and exactly-once. */
 import { existsSync, writeFileSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
 import { defineApp, defineEgress, defineFunction, type, value } from "../../../lib/index.js";
 
 /** One record per payment that has arrived for good. */
@@ -13,7 +14,7 @@ export interface Payment {
   readonly accident?: { readonly kind: Accident; readonly until: string };
 }
 
-export type Accident = "exit" | "throw later" | "reject later" | "loop" | "memory" | "throw always" | "exit always";
+export type Accident = "exit" | "throw later" | "reject later" | "loop" | "memory" | "throw always";
 
 /** One account: every hop moves the money on to the next, the last one writes a receipt. */
 export const account = defineFunction("bank/account", {
@@ -42,7 +43,6 @@ export function nextAccount(id: string, payment: number): string {
 function happen({ kind, until }: NonNullable<Payment["accident"]>): void {
   if (existsSync(until)) return;
   if (kind === "throw always") throw new Error("this account throws");
-  if (kind === "exit always") process.exit(9);
   writeFileSync(until, "");
   if (kind === "exit") process.exit(7);
   if (kind === "throw later") setTimeout(throwNow, 0);
@@ -54,5 +54,9 @@ function happen({ kind, until }: NonNullable<Payment["accident"]>): void {
 function throwNow(): void {
   throw new Error("thrown in a timer");
 }
+
+/** While this file exists every thread dies, whatever it does. */
+const dies = new URL(import.meta.url).searchParams.get("dies");
+if (dies !== null && !isMainThread) setInterval(() => existsSync(dies) && process.exit(9), 1).unref();
 
 export default defineApp({ name: "bank", functions: [account], egresses: [receipts] });

@@ -1,4 +1,5 @@
 /** Functions that ask each other, dispatch by tag, and come to life by name. */
+import { existsSync } from "node:fs";
 import { defineApp, defineFunction, defineNamespace, type, value } from "../../../lib/index.js";
 import { waitAtGate } from "./gate.js";
 
@@ -13,6 +14,11 @@ export const account = defineFunction("bank/account", {
       ctx.reply(ctx.state.balance.get());
     },
     ignore(_ctx, _message: object) {},
+    /** Replies when it is corrected. */
+    forgetful(ctx, { until }: { until: string }) {
+      const balance = ctx.state.balance.update((before) => before + 1);
+      if (existsSync(until)) ctx.reply(balance);
+    },
     fail(_ctx, _message: object) {
       throw new Error("no such account");
     },
@@ -41,6 +47,19 @@ export const teller = defineFunction("bank/teller", {
     } catch (error) {
       ctx.reply((error as { code?: string }).code);
     }
+  },
+});
+
+/** Cannot do without a reply. */
+export const insistent = defineFunction("bank/insistent", {
+  state: { got: value<readonly number[]>([]) },
+  reply: type<readonly number[]>(),
+  failure: { retry: { maxAttempts: 3, backoffMs: 1 } },
+  async receive(ctx, message: { account: string; until: string } | "read") {
+    if (message === "read") return ctx.reply(ctx.state.got.get());
+    const sure = await ctx.ask(account.at(message.account), { type: "deposit", amount: 10 });
+    const asked = await ctx.ask(account.at(message.account), { type: "forgetful", until: message.until });
+    ctx.state.got.set([sure, asked]);
   },
 });
 
@@ -95,4 +114,4 @@ export const special = defineFunction("tenant/special", {
   },
 });
 
-export default defineApp({ functions: [account, teller, clumsy, ring, special], namespaces: [counters] });
+export default defineApp({ functions: [account, teller, insistent, clumsy, ring, special], namespaces: [counters] });

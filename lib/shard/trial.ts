@@ -1,0 +1,106 @@
+/**
+ * Finds the message that kills its thread or process, after some starts in a row ended badly: writes down what runs
+ * before it runs, so that the next start knows.
+ *
+ * Owner and thread: the shard. There is one only in generations that recovery is suspicious of (snapshot/suspects.ts),
+ * and only for a while; otherwise nothing of this costs anything.
+ * T1. A note says what runs before it runs, and is there after the death of the process. A synchronous turn that runs is
+ *     to blame alone, as the thread does nothing else; else every pending async turn is; else, when nothing runs, the turn
+ *     that ended last, as what it has started may go on.
+ * T2. One turn begins per step. A message that was blamed before runs alone: it begins when no other turn is pending, and
+ *     while it is pending only questions begin, which it may be waiting for. So of those that were blamed together the
+ *     innocent come through.
+ * T3. A message that was blamed `deathsMax` times is not run: its failure policy gets it as if it had failed for good. A
+ *     person may have it run once more (`app.quarantine.retry`).
+ */
+import type { Clock } from "../base/clock.js";
+import { HoldfastError } from "../base/errors.js";
+import { deathsMax, notedTurnsMax, trialMs } from "../base/limits.js";
+import { formatMessageId } from "../model/message-id.js";
+import type { Message } from "./instance.js";
+import type { Suspect, TurnsNote } from "./ports.js";
+
+export class Trial {
+  readonly #clock: Clock;
+  readonly #write: (note: string) => void;
+  readonly #suspects: Map<string, Suspect>;
+  readonly #until: number;
+  /** Ids of messages whose async turns are pending, oldest first. */
+  readonly #pending = new Set<string>();
+  #last: string | undefined;
+
+  /** `write` replaces the note (T1). */
+  constructor(suspects: readonly Suspect[], clock: Clock, write: (note: string) => void) {
+    this.#clock = clock;
+    this.#write = write;
+    this.#suspects = new Map(suspects.map((suspect) => [suspect.id, suspect]));
+    this.#until = clock.now() + trialMs;
+  }
+
+  /** Nothing has died for a while. The trial is of no use any more, and neither is its note. */
+  get over(): boolean {
+    if (this.#clock.now() < this.#until) return false;
+    this.#write("");
+    return true;
+  }
+
+  /** Why a message is not run; undefined when it may be (T3). */
+  sentence(message: Message): HoldfastError | undefined {
+    const suspect = this.#suspects.get(idOf(message));
+    if (suspect === undefined || !this.isCondemned(suspect)) return undefined;
+    const address = message.target.toString();
+    const { deaths, reason } = suspect;
+    return new HoldfastError(
+      "HF_KILLS_WORKER",
+      `${address}: ${deaths} times its thread or the process died while this message ran (${reason}). It is not run again unless you say so: correct the function, then app.quarantine.retry`,
+      { address },
+    );
+  }
+
+  isCondemned({ deaths }: Suspect): boolean {
+    return deaths >= deathsMax;
+  }
+
+  /** How often the thread died while this message ran. */
+  deathsOf(message: Message): number {
+    return this.#suspects.get(idOf(message))?.deaths ?? 0;
+  }
+
+  /** T2 */
+  mustWait(message: Message): boolean {
+    if (this.#pending.size === 0 || message.extras?.question !== undefined) return false;
+    return this.#suspects.has(idOf(message)) || [...this.#pending].some((id) => this.#suspects.has(id));
+  }
+
+  /** What was held against a message is settled: it had its sentence, or somebody wants it to run. */
+  acquit(message: Message): void {
+    this.#suspects.delete(idOf(message));
+  }
+
+  /** T1: a turn begins. */
+  begins(message: Message): void {
+    this.#note(idOf(message));
+  }
+
+  /** Its function returned a promise. */
+  pends(message: Message): void {
+    this.#pending.add(idOf(message));
+    this.#note(undefined);
+  }
+
+  ended(message: Message): void {
+    this.#last = idOf(message);
+    this.#pending.delete(this.#last);
+    this.#note(undefined);
+  }
+
+  #note(turn: string | undefined): void {
+    const note: TurnsNote = { turn, pending: [...this.#pending].slice(-notedTurnsMax), last: this.#last };
+    this.#write(JSON.stringify(note));
+  }
+}
+
+/** The same in every attempt, generation and process, also for a message that was never committed. */
+function idOf({ idHi, idLo, hash }: Message): string {
+  return formatMessageId(idHi, idLo, hash);
+}

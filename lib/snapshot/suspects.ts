@@ -1,0 +1,115 @@
+/**
+ * Which messages may be the ones that threads and processes die of: what recovery keeps of one end to the next.
+ *
+ *     normal ── ends badly, again and again ──▶ on trial ── a message was blamed twice ──▶ it is not run any more
+ *
+ * Owner and thread: the storage thread's.
+ * C1. A start is suspicious when it is the third in a row that the one before left behind without having committed much,
+ *     or when threads of this process have died twice within the restart window. Then turns are written down (shard/trial.ts).
+ * C2. Each end of a generation on trial is looked at once: its notes go with the look.
+ * C3. An end that something else explains blames nobody: a stop, a disk error, a thread that did not die by itself.
+ */
+import { epochsInVainMax, suspiciousStarts } from "../base/limits.js";
+import type { Notes } from "../log/notes.js";
+import type { Suspect, TurnsNote } from "../shard/ports.js";
+
+/** How the generation before ended, as far as this process knows. */
+export interface Ending {
+  /** Starts of the shards within the restart window because something died; 0 for the first of a process. */
+  readonly restarts: number;
+  /** Shards whose threads died by themselves, in this process, and why. */
+  readonly died: readonly { readonly shard: number; readonly reason: string }[];
+}
+
+/** What recovery thinks of the generation that begins. */
+export interface Suspicion {
+  /** Undefined for a generation like any other. */
+  readonly suspects: readonly Suspect[] | undefined;
+  /** The last end said something about a message: it was not in vain. */
+  readonly learned: boolean;
+}
+
+/** The note about the running generation. It is gone after a clean stop. */
+interface Record {
+  readonly epoch: number;
+  /** Bad ends in a row. */
+  readonly ends: number;
+  readonly shards: number;
+  readonly suspects: readonly Suspect[] | undefined;
+}
+
+/** An end in which no thread of this process died. */
+export const firstStart: Ending = { restarts: 0, died: [] };
+
+const recordName = "generation";
+
+/** The note in which a shard on trial says what runs. */
+export function turnsNoteName(shard: number): string {
+  return `turns-${shard}`;
+}
+
+export class Suspects {
+  readonly #notes: Notes;
+  #shards = 0;
+
+  constructor(notes: Notes) {
+    this.#notes = notes;
+  }
+
+  /** A generation begins at a committed epoch; the one before did not stop by itself, unless it left no note. */
+  begin(epoch: number, shards: number, ending: Ending): Suspicion {
+    this.#shards = shards;
+    const old = parsed<Record>(this.#notes.read(recordName));
+    const ends = old === undefined ? 0 : epoch - old.epoch <= epochsInVainMax ? old.ends + 1 : 1;
+    const blamed = old?.suspects === undefined ? [] : this.blame(this.#turns(old.shards), ending);
+    this.#forgetTurns(old?.shards ?? 0); // C2
+    const suspicious = ends + 1 >= suspiciousStarts || ending.restarts + 1 >= suspiciousStarts; // C1
+    const suspects = suspicious ? added(old?.suspects ?? [], blamed, reasonOf(ending)) : undefined;
+    this.#notes.write(recordName, JSON.stringify({ epoch, ends, shards, suspects } satisfies Record));
+    return { suspects, learned: suspicious && blamed.length > 0 };
+  }
+
+  /** The generation ends because somebody wants it to. */
+  stopped(): void {
+    this.#notes.remove(recordName);
+    this.#forgetTurns(this.#shards);
+  }
+
+  /** The ids of messages to blame for an end (T1 of shard/trial.ts, C3). */
+  blame(turns: readonly (TurnsNote | undefined)[], { restarts, died }: Ending): string[] {
+    const looked = restarts === 0 ? turns : died.map(({ shard }) => turns[shard]);
+    const noted = looked.filter((note) => note !== undefined);
+    const running = noted.flatMap(({ turn }) => turn ?? []);
+    if (running.length > 0) return running;
+    const pending = noted.flatMap((note) => note.pending);
+    if (pending.length > 0 || restarts === 0) return pending; // a process may have been killed between two turns
+    return noted.flatMap(({ last }) => last ?? []);
+  }
+
+  #forgetTurns(shards: number): void {
+    for (let shard = 0; shard < shards; shard++) this.#notes.remove(turnsNoteName(shard));
+  }
+
+  #turns(shards: number): (TurnsNote | undefined)[] {
+    return Array.from({ length: shards }, (_, shard) => parsed<TurnsNote>(this.#notes.read(turnsNoteName(shard))));
+  }
+}
+
+function added(suspects: readonly Suspect[], blamed: readonly string[], reason: string): Suspect[] {
+  const all = new Map(suspects.map((suspect) => [suspect.id, suspect]));
+  for (const id of blamed) all.set(id, { id, deaths: (all.get(id)?.deaths ?? 0) + 1, reason });
+  return [...all.values()];
+}
+
+function reasonOf({ restarts, died }: Ending): string {
+  return restarts === 0 ? "the process ended" : died.map(({ reason }) => reason).join("; ");
+}
+
+function parsed<T>(text: string | undefined): T | undefined {
+  if (text === undefined || text === "") return undefined;
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return undefined; // torn
+  }
+}

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { describe } from "node:test";
+import { NodeDisk } from "../../lib/log/node-disk.js";
+import { DiskNotes, type Notes } from "../../lib/log/notes.js";
+import type { TurnsNote } from "../../lib/shard/ports.js";
+import { firstStart, Suspects, turnsNoteName } from "../../lib/snapshot/suspects.js";
+
+/** What a process or a thread leaves behind, and what the next start makes of it. */
+class Desk {
+  readonly texts = new Map<string, string>();
+  readonly notes: Notes = {
+    read: (name) => this.texts.get(name),
+    write: (name, text) => void this.texts.set(name, text),
+    remove: (name) => void this.texts.delete(name),
+  };
+  readonly suspects = new Suspects(this.notes);
+
+  ran(shard: number, note: Partial<TurnsNote>): void {
+    this.texts.set(turnsNoteName(shard), JSON.stringify({ pending: [], ...note }));
+  }
+}
+
+const died = (restarts: number, ...shards: number[]) => ({
+  restarts,
+  died: shards.map((shard) => ({ shard, reason: "exit" })),
+});
+
+describe("suspicion", () => {
+  test("begins with the third start in a row that came to nothing, and ends with a clean stop", () => {
+    const { suspects } = new Desk();
+    assert.equal(suspects.begin(7, 1, firstStart).suspects, undefined);
+    assert.equal(suspects.begin(7, 1, firstStart).suspects, undefined);
+    assert.deepEqual(suspects.begin(8, 1, firstStart), { suspects: [], learned: false });
+    suspects.stopped();
+    assert.equal(suspects.begin(8, 1, firstStart).suspects, undefined);
+  });
+
+  test("does not begin when each start has committed a lot", () => {
+    const { suspects } = new Desk();
+    for (let epoch = 0; epoch < 1_000; epoch += 100)
+      assert.equal(suspects.begin(epoch, 2, firstStart).suspects, undefined);
+  });
+
+  test("begins with the second death of a thread, whatever was committed", () => {
+    const { suspects } = new Desk();
+    suspects.begin(0, 2, firstStart);
+    assert.equal(suspects.begin(1_000, 2, died(1, 0)).suspects, undefined);
+    assert.deepEqual(suspects.begin(2_000, 2, died(2, 0)).suspects, []);
+  });
+
+  test("blames what ran in the thread that died, and counts", () => {
+    const desk = onTrial();
+    desk.ran(0, { turn: "a" });
+    desk.ran(1, { turn: "b", pending: ["c"], last: "d" });
+    const once = desk.suspects.begin(0, 2, died(3, 1));
+    assert.deepEqual(once, { suspects: [{ id: "b", deaths: 1, reason: "exit" }], learned: true });
+    assert.equal(desk.texts.has(turnsNoteName(0)), false, "each end is looked at once");
+    desk.ran(1, { turn: "b" });
+    const twice = desk.suspects.begin(0, 2, died(4, 1));
+    assert.deepEqual(twice.suspects, [{ id: "b", deaths: 2, reason: "exit" }]);
+  });
+
+  test("blames all that were pending when nothing ran, and what ended last when nothing was pending", () => {
+    const desk = onTrial();
+    const ids = () => desk.suspects.begin(0, 2, died(3, 0)).suspects?.map(({ id, deaths }) => `${id}${deaths}`);
+    desk.ran(0, { pending: ["a", "b"], last: "c" });
+    assert.deepEqual(ids(), ["a1", "b1"]);
+    desk.ran(0, { last: "c" });
+    assert.deepEqual(ids(), ["a1", "b1", "c1"]);
+    assert.deepEqual(ids(), ["a1", "b1", "c1"], "without a note nobody is blamed");
+  });
+
+  test("blames nobody for a process that ended between two turns, nor when no thread died by itself", () => {
+    const desk = onTrial();
+    desk.ran(0, { last: "c" });
+    assert.deepEqual(desk.suspects.begin(0, 2, firstStart), { suspects: [], learned: false });
+    desk.ran(0, { turn: "a" });
+    assert.deepEqual(desk.suspects.begin(0, 2, died(5)), { suspects: [], learned: false });
+  });
+});
+
+describe("notes on a disk", () => {
+  test("are read as they were written last, also when they were longer before", () => {
+    const folder = mkdtempSync(join(tmpdir(), "holdfast-notes-"));
+    try {
+      const notes = new DiskNotes(new NodeDisk(), join(folder, "notes"));
+      assert.equal(notes.read("a"), undefined);
+      notes.write("a", "a long text");
+      notes.write("a", "short");
+      assert.equal(new DiskNotes(new NodeDisk(), join(folder, "notes")).read("a"), "short");
+      writeFileSync(join(folder, "notes", "a"), "0000000fnot as lo");
+      assert.equal(notes.read("a"), undefined);
+      notes.remove("a");
+      notes.remove("a");
+      assert.equal(notes.read("a"), undefined);
+      notes.write("a", "again");
+      assert.equal(notes.read("a"), "again");
+      notes.close();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("that cannot be written are missing, and nothing is thrown", () => {
+    const notes = new DiskNotes(new NodeDisk(), "/dev/null/notes");
+    notes.write("a", "text");
+    assert.equal(notes.read("a"), undefined);
+  });
+});
+
+/** A generation of two shards that is on trial. */
+function onTrial(): Desk {
+  const desk = new Desk();
+  for (const restarts of [0, 1, 2]) desk.suspects.begin(0, 2, died(restarts, 0));
+  return desk;
+}
