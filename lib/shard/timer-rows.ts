@@ -153,9 +153,9 @@ export function isTimerKey(key: Uint8Array): boolean {
   return key[prefixBytes - 1] === kind.timer;
 }
 
-/** True for the key of a token among those of its table. */
-export function isTokenKey(key: Uint8Array): boolean {
-  return key[prefixBytes - 1] === kind.token;
+/** True for the key of what leads from a sender to a timer among those of its table. */
+export function isSentKey(key: Uint8Array): boolean {
+  return key[prefixBytes - 1] === kind.sent;
 }
 
 /** True for the key of a schedule among those of its table. */

@@ -9,7 +9,7 @@
  * L3. Once a life is over nothing of it is sent any more: no delayed message, no result. What was sent by then arrives.
  * L4. A life begins with nothing: no state, no token of a delayed message.
  * L5. A key is applied once, in whichever life. Its repetition does not bring an address back to life.
- * L6. A token is stored as long as its delayed message.
+ * L6. What leads from a sender to its delayed message is stored as long as that: one row for each.
  */
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
 import { Address } from "../../lib/model/address.js";
@@ -18,9 +18,9 @@ import { type AnyNamespaceDefinition, NamespaceDefinition } from "../../lib/mode
 import { isOperationResult, type OperationResult, type OperationScope } from "../../lib/model/operation.js";
 import { hashName32 } from "../../lib/partition/hash.js";
 import { decodeStateValue } from "../../lib/shard/state-value.js";
-import { decodeTimer, decodeTimerKey, decodeTokenValue, isTimerKey, isTokenKey } from "../../lib/shard/timer-rows.js";
+import { decodeSent, decodeTimer, decodeTimerKey, isSentKey, isTimerKey } from "../../lib/shard/timer-rows.js";
 import { decodeEntryKey } from "../../lib/store/entry-key.js";
-import { keyGroupOf, rowTable } from "../../lib/store/row-key.js";
+import { rowTable } from "../../lib/store/row-key.js";
 import { type CommittedRow, type CommittedView, type FeatureWorld, onceEach, type SimFeature } from "./feature.js";
 import { rule } from "./violation.js";
 
@@ -301,8 +301,9 @@ class DestroyFeature implements SimFeature {
     const timers = new Set<string>();
     for (const { key } of view.rows(rowTable.TIMER)) if (isTimerKey(key)) timers.add(orderOf(decodeTimerKey(key)));
     for (const { key, value: bytes } of view.rows(rowTable.TIMER))
-      if (isTokenKey(key))
-        rule(timers.has(orderOf(decodeTokenValue(keyGroupOf(key), bytes))), "L6: a token is of no delayed message");
+      if (isSentKey(key))
+        rule(timers.delete(orderOf(decodeSent(key, bytes))), "L6: a sender has a message that is none");
+    rule(timers.size === 0, "L6: a delayed message is none of its sender");
   }
 
   /** L2 */

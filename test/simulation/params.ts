@@ -153,9 +153,10 @@ function draw(random: Random): Params {
   const egress = chance(0.75);
   const steps = 150 + random.below(850);
   const crashes = random.below(7);
+  const crashCall = pick(undefined, undefined, undefined, "base sync");
   return {
     shards,
-    rescaleP: pick(0, 0.3, 0.3, 0.8),
+    rescaleP: crashCall === undefined ? pick(0, 0.3, 0.3, 0.8) : 0, // a new layout is written, and synced, anew
     keyGroups: 8 + random.below(9),
     ringBytes: pick(64, 128, 256, 512),
     nearWrap: chance(0.7),
@@ -179,7 +180,7 @@ function draw(random: Random): Params {
     turnTimeoutMs: pick(20, 60_000),
     segmentBytes: pick(2_048, 2_048, 4_096, 16_384), // a commit record lists its deltas and has to fit
     zeroAheadBytes: pick(512, 1_024),
-    mergeIntervalMs: pick(0, 5, 30),
+    mergeIntervalMs: crashCall === undefined ? pick(0, 5, 30) : 0, // a base is synced behind each merge
     intervalMs: pick(undefined, 1, 5, 20),
     idleIntervalMs: pick(2, 20),
     preemptP: pick(0, 0.03, 0.1, 0.3),
@@ -187,7 +188,7 @@ function draw(random: Random): Params {
     crashes,
     crashesAt: Array.from({ length: crashes }, () => random.below(steps)),
     callCrashP: pick(0, 0.5, 0.5),
-    crashCall: pick(undefined, undefined, undefined, "base sync"),
+    crashCall,
     firstEpoch: pick(0, 0, 0, 2 ** 31 - 4, 2 ** 32 - 4),
     syncMsMax: pick(0, 0, 3, 15),
     ioErrorP: pick(0, 0, 0.3),
