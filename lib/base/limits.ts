@@ -48,8 +48,8 @@ export const expirySweepMs = 50;
 export const turnsPerStepMax = 128;
 /** Ingress records one step routes. */
 export const ingestPerStepMax = 256;
-/** Rows one step encodes for an open capture. */
-export const captureRowsPerStepMax = 2_000;
+/** Rows one step encodes for an open capture: turns wait for them. */
+export const captureRowsPerStepMax = 500;
 /** A busy shard returns to its event loop at least this often. */
 export const yieldEveryMs = 1;
 /** Steps without work before a shard parks: some 20 µs, less than a doorbell and the way back cost. */

@@ -102,34 +102,36 @@ export class Inbound {
   }
 
   /**
-   * Visits the messages above `received` up to ordinal `upTo` (which may be given modulo 2^32) without consuming them
-   * (I3). All of them are in the ring, the first perhaps partly in the assembly: their sender published its tail after
-   * they entered and before it said so.
+   * Visits messages that are not taken, without consuming them (I3): those above ordinal `after`, up to ordinal `upTo`
+   * (which may be given modulo 2^32), at most `max`. Returns how many there were. All of them are in the ring, the first
+   * perhaps partly in the assembly: their sender published its tail after they entered and before it said so.
    */
-  copyPending(upTo: number, visit: VisitMessage): void {
-    const count = (upTo - this.received) | 0;
-    if (count <= 0) return;
+  copyPending(upTo: number, visit: VisitMessage, after = 0, max = Number.POSITIVE_INFINITY): number {
+    const { received } = this;
+    const first = Math.max(received, after);
+    const last = Math.min(received + ((upTo - received) | 0), first + max);
+    if (last <= first) return 0;
     const { bytes, view } = this.#consumer;
     const pending = this.#pending;
-    const last = this.received + count;
-    let ordinal = this.received;
+    let ordinal = received;
     pending.clear(); // a visit may have thrown
     pending.append(this.#assembly.bytes, 0, this.#assembly.length);
     this.#consumer.walk((at, recordLength) => {
       const length = recordLength - frameHeaderBytes;
       const kind = frameKind(view, at, length, pending.length);
       if (kind === frameWhole) {
-        visit(bytes, at + frameHeaderBytes, length, ++ordinal);
+        if (++ordinal > first) visit(bytes, at + frameHeaderBytes, length, ordinal);
         return ordinal < last;
       }
       pending.append(bytes, at + frameHeaderBytes, length);
       if (kind === frameFragment) return true;
-      visit(pending.bytes, 0, pending.length, ++ordinal);
+      if (++ordinal > first) visit(pending.bytes, 0, pending.length, ordinal);
       pending.clear();
       return ordinal < last;
     });
     pending.clear();
     invariant(ordinal === last, "every message up to the published tail is in the ring");
+    return last - first;
   }
 }
 

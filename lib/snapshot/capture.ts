@@ -4,9 +4,9 @@
  * Owner and thread: the shard's.
  * C1. At most one capture is open. It ends when its delta is handed over, which needs every shard to have captured.
  * C2. What was captured is immutable, so it is encoded in slices while turns go on.
- * C3. Channel state of epoch n at this shard = older frames consumed while the capture is open (recorded) + frames in
- *     the rings up to the published tails when all shards have captured (copied, not consumed). A frame is one or the
- *     other, never both.
+ * C3. Channel state of epoch n at this shard = older frames consumed while the capture is open (recorded) + frames that
+ *     were in the rings up to the published tails when all shards had captured (copied in slices, not consumed). A frame
+ *     is one or the other, never both.
  * C4. A frame that was copied has its row when it is consumed later.
  */
 import { ByteWriter } from "../base/bytes.js";
@@ -14,7 +14,7 @@ import type { Clock } from "../base/clock.js";
 import { invariant, unreachable } from "../base/invariant.js";
 import { captureRowsPerStepMax } from "../base/limits.js";
 import { type ControlWords, isLater } from "../channel/control-words.js";
-import type { Inbound } from "../channel/inbound.js";
+import type { Inbound, VisitMessage } from "../channel/inbound.js";
 import { type FrameReader, isCompact } from "../codec/frame-codec.js";
 import { MessageReader, writeMessageHead } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
@@ -43,7 +43,7 @@ export interface CapturePorts {
   handOver(delta: Delta): void;
 }
 
-type Stage = "closed" | "cells" | "messages" | "outboxes" | "peers" | "copied";
+type Stage = "closed" | "cells" | "messages" | "outboxes" | "peers" | "channels" | "copied";
 
 export class Capture implements CapturePort {
   readonly #config: CaptureConfig;
@@ -57,6 +57,7 @@ export class Capture implements CapturePort {
   #frames: readonly (FrameReader | undefined)[] = [];
   #stage: Stage = "closed";
   #effects: CapturedEffects | undefined;
+  #outboxEntries: readonly OutboxEntry[] = [];
   #cursor = 0;
   #channelMessages = 0;
   #workMs = 0;
@@ -78,6 +79,7 @@ export class Capture implements CapturePort {
   begin(effects: CapturedEffects): void {
     invariant(!this.open, "one capture at a time"); // C1
     this.#effects = effects;
+    this.#outboxEntries = effects.outboxes.flat();
     this.#stage = "cells";
     this.#cursor = 0;
     this.#channelMessages = 0;
@@ -121,13 +123,14 @@ export class Capture implements CapturePort {
       case "messages":
         return this.#slice(effects.messages, this.#putMessage, "outboxes");
       case "outboxes":
-        for (const entries of effects.outboxes) for (const entry of entries) this.#putOutboxEntry(entry);
-        this.#stage = "peers";
-        return 1 + this.#advance();
+        return this.#slice(this.#outboxEntries, this.#putOutboxEntry, "peers");
       case "peers":
         if (!this.#allCaptured()) return 0;
-        this.copyChannels();
-        this.#stage = "copied";
+        for (const frames of this.#frames) frames?.lookAhead();
+        this.#stage = "channels";
+        return 1 + this.#advance();
+      case "channels":
+        if (this.copyChannels()) this.#stage = "copied";
         return 1;
       case "copied":
       case "closed":
@@ -156,26 +159,30 @@ export class Capture implements CapturePort {
     return true;
   }
 
-  /** C3: what lies in the rings up to the tails that the others published with this epoch. */
-  copyChannels(): void {
+  /** C3: copies a slice of what lies in the rings up to the tails that the others published; true when nothing is left. */
+  copyChannels(): boolean {
     const { control, inbound } = this.#ports;
-    const { index } = this.#config;
-    for (let from = 0; from < inbound.length; from++) {
+    let budget = captureRowsPerStepMax;
+    for (; this.#cursor < inbound.length; this.#cursor++) {
+      const from = this.#cursor;
       const channel = inbound[from];
       if (channel === undefined) continue;
-      this.#frames[from]?.lookAhead();
-      const tail = control.tail(this.#captured.epoch, from, index);
-      channel.copyPending(tail, (body, offset, length, ordinal) => {
+      const tail = control.tail(this.#captured.epoch, from, this.#config.index);
+      const visit: VisitMessage = (body, offset, length, ordinal) => {
         this.#putFrame(from, ordinal, body, offset, length);
         this.#copiedUntil[from] = ordinal;
-      });
+      };
+      budget -= channel.copyPending(tail, visit, this.#copiedUntil[from], budget);
+      if (budget === 0) return false;
     }
+    return true;
   }
 
   #finish(): void {
     const effects = this.#captured;
     this.#stage = "closed";
     this.#effects = undefined;
+    this.#outboxEntries = [];
     this.#ports.handOver({
       generation: this.#config.generation,
       shard: this.#config.index,
@@ -232,10 +239,10 @@ export class Capture implements CapturePort {
     this.#rows.endValue();
   };
 
-  #putOutboxEntry(entry: OutboxEntry): void {
-    this.#beginInflight(entry.keyGroup, this.#config.generation, this.#config.index, entry.sequence).bytes(entry.body);
+  readonly #putOutboxEntry = ({ keyGroup, sequence, body }: OutboxEntry): void => {
+    this.#beginInflight(keyGroup, this.#config.generation, this.#config.index, sequence).bytes(body);
     this.#rows.endValue();
-  }
+  };
 
   /** Rows hold messages in stored form, whatever their form in a ring. */
   #putFrame(from: number, ordinal: number, body: Uint8Array, offset: number, length: number): void {

@@ -96,7 +96,7 @@ const plants = {
   },
   /** What lies in the rings up to the published tails is not copied. */
   nocopy(surgery: Surgery): void {
-    surgery.replace(Capture, "copyChannels", () => () => {});
+    surgery.replace(Capture, "copyChannels", () => () => true);
   },
   /** A frame that was copied counts as one without a row when it is consumed, so nothing deletes its row. */
   doublerec(surgery: Surgery): void {
