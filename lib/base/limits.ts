@@ -86,8 +86,12 @@ export const baseMapBytes = 64 * 1024 * MiB;
 
 /** An epoch's own work may take this share of a core; the interval between epochs adapts to it. */
 export const epochWorkShareMax = 0.03;
+/** The same when somebody outside waits for the commit: a reply, a record, the answer that a message is durable. */
+export const epochAwaitedShareMax = 0.2;
 export const epochIntervalMinMs = 2;
+/** The longest interval of busy shards when somebody waits, and when nobody does. */
 export const epochIntervalMaxMs = 100;
+export const epochUnawaitedIntervalMaxMs = 400;
 /** Interval when nobody waits and the shards are idle. */
 export const epochIdleIntervalMs = 100;
 

@@ -218,6 +218,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#mailbox.forgetResolved();
     work += this.#state.evict();
     this.rows.settle();
+    this.press();
     return work;
   }
 

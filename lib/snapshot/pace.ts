@@ -1,8 +1,16 @@
 /**
- * When the next epoch begins. Busy shards: the epoch's own work stays a small share of a core. Idle shards with
- * somebody waiting: at once. Nobody waiting: a slow interval. Nothing new: no epoch.
+ * When the next epoch begins. Busy shards: the epoch's own work stays a share of a core, a small one when nobody outside
+ * waits for what they do, a larger one when somebody does. Idle shards with somebody waiting: at once. Nobody waiting: a
+ * slow interval. Nothing new: no epoch.
  */
-import { epochIdleIntervalMs, epochIntervalMaxMs, epochIntervalMinMs, epochWorkShareMax } from "../base/limits.js";
+import {
+  epochAwaitedShareMax,
+  epochIdleIntervalMs,
+  epochIntervalMaxMs,
+  epochIntervalMinMs,
+  epochUnawaitedIntervalMaxMs,
+  epochWorkShareMax,
+} from "../base/limits.js";
 
 export interface PaceOptions {
   /** A fixed interval in place of the adaptive one. */
@@ -37,13 +45,16 @@ export class Pace {
     if (demand.requested) return 0;
     if (!demand.dirty) return Number.POSITIVE_INFINITY;
     if (demand.waiting && demand.allIdle) return 0;
-    const interval = demand.allIdle && !demand.waiting ? this.#options.idleIntervalMs : this.busyIntervalMs;
+    const interval =
+      demand.allIdle && !demand.waiting ? this.#options.idleIntervalMs : this.busyIntervalMs(demand.waiting);
     return Math.max(0, this.#began + interval - now);
   }
 
-  get busyIntervalMs(): number {
+  /** The interval of busy shards. */
+  busyIntervalMs(waiting: boolean): number {
     if (this.#options.intervalMs !== undefined) return this.#options.intervalMs;
-    return Math.min(epochIntervalMaxMs, Math.max(epochIntervalMinMs, this.#workMs / epochWorkShareMax));
+    const wanted = this.#workMs / (waiting ? epochAwaitedShareMax : epochWorkShareMax);
+    return Math.min(waiting ? epochIntervalMaxMs : epochUnawaitedIntervalMaxMs, Math.max(epochIntervalMinMs, wanted));
   }
 
   begin(now: number): void {
