@@ -173,6 +173,8 @@ export const restartsLearnedMax = 20;
 export const trialMs = restartWindowMs;
 /** Pending turns that are written down, the newest. */
 export const notedTurnsMax = 256;
+/** A message that is tried again looks this often whether that is committed. */
+export const releasedLookMs = 1;
 /** A message that must run alone looks this often whether it is. */
 export const aloneRetryMs = 5;
 /** Control-plane calls that take longer have failed. */

@@ -9,11 +9,14 @@
  * Q3. Messages of a quarantined address count neither as in flight nor for admission.
  * Q4. A dead letter is sent and its message removed between the same two captures.
  * Q5. What is not undone by a command is undone by nothing: a message leaves only by `skip` and `purge`.
+ * Q6. A message that somebody has tried again runs once that is committed. So when it kills its thread, the command was
+ *     carried out, and is not given again to the next generation, which would die of it in turn.
  */
 
 import { HoldfastError, isHoldfastError, toWire, type WireError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
-import { errorTextMax, quarantineListMax } from "../base/limits.js";
+import { errorTextMax, quarantineListMax, releasedLookMs } from "../base/limits.js";
+import { Queue } from "../base/queue.js";
 import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import { type DeadLetter, deadLetterTarget, type FailureEnd } from "../model/failure.js";
 import { formatMessageId } from "../model/message-id.js";
@@ -88,6 +91,8 @@ export class Failures implements Part {
   readonly #port: PartPort;
   readonly #rooms: FailureRooms;
   readonly #retries: RetryQueue;
+  /** Messages that are tried again, and the epochs that say so, oldest first (Q6). */
+  readonly #released = new Queue<{ readonly message: Message; readonly epoch: number }>();
   readonly #policies = new Map<FunctionEntry, ResolvedPolicy>();
   readonly #quarantined = new Map<Instance, Quarantined>();
 
@@ -110,7 +115,10 @@ export class Failures implements Part {
   }
 
   get nextDue(): number {
-    return this.#retries.nextDue;
+    const released = this.#released.peek();
+    if (released === undefined) return this.#retries.nextDue;
+    const look = this.#port.clock.now() + (this.#port.isCommitted(released.epoch) ? 0 : releasedLookMs);
+    return Math.min(look, this.#retries.nextDue);
   }
 
   readonly commands = {
@@ -174,7 +182,9 @@ export class Failures implements Part {
 
   /** The next message whose turn is tried again. */
   nextRetry(): Message | undefined {
-    return this.#retries.next();
+    const released = this.#released.peek();
+    if (released === undefined || !this.#port.isCommitted(released.epoch)) return this.#retries.next();
+    return this.#released.shift()?.message;
   }
 
   /** False when the letter cannot be sent: it is too large, or what it is for is gone. Then nothing has happened. */
@@ -319,7 +329,8 @@ export class Failures implements Part {
     const failing = found.failing as Message;
     failing.attempts = 0;
     this.#rooms.retried(failing);
-    this.postpone(failing, 0);
+    found.instance.state = "backoff";
+    this.#released.push({ message: failing, epoch: this.#port.epoch + 1 }); // the next capture has it
   }
 
   /** The message that failed is gone. */

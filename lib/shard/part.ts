@@ -43,6 +43,8 @@ export interface PartPort {
   readonly output: OutputWriter;
   /** The epoch that is open now: what is written to `rows` carries it. */
   readonly epoch: number;
+  /** True when an epoch is durable. */
+  isCommitted(epoch: number): boolean;
   /** The key group of an id, and whether this shard owns it. */
   keyGroupOf(id: string): number;
   owns(keyGroup: number): boolean;

@@ -272,6 +272,10 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     return due === Number.POSITIVE_INFINITY ? undefined : Math.max(0, due - this.#ports.clock.now());
   }
 
+  isCommitted(epoch: number): boolean {
+    return !isLater(epoch, this.#ports.control.committed);
+  }
+
   get clock(): Clock {
     return this.#ports.clock;
   }
