@@ -2,8 +2,9 @@
  * `node dist/test/soak/main.js --minutes M [--rate R] [--kill-every S] [--instances N] [--seed S]`: the smoke workload at a
  * steady rate of R commands per second, killed with SIGKILL every S seconds, and audited in the end.
  *
- * Memory must not grow, neither while a process lives nor from one process to the next: a line is fitted through what the
- * process takes once it is warm. Each recovery must be done in time. What the data directory takes is told.
+ * Memory must not grow: a line is fitted through what the processes take before they are killed, all at the same age. (While
+ * a process is young its heaps grow, until V8 finds it time to collect.) Each recovery must be done in time. What the data
+ * directory takes is told.
  *
  * Progress goes to stderr; the last line of stdout is JSON. Exits with 1 when something is wrong, and leaves the folder of
  * the run then.
@@ -19,13 +20,13 @@ import { type Point, slope } from "./slope.js";
 const MiB = 1024 * 1024;
 const shards = 2;
 const sampleEveryMs = 1_000;
-/** A process that has run so long has loaded and compiled everything. */
-const warmMs = 10_000;
+/** The part of a life, its end, that counts for the memory of the process. */
+const lateShare = 1 / 3;
 const recoveryMsMax = 2_000;
 /** Growth from process to process. What is left of the noise of collections is a fraction of it. */
 const growthMiBPerMinuteMax = 4;
-/** Runs that are shorter have too few points for a line. */
-const judgedMinutesMin = 3;
+/** Processes that it takes for a line. */
+const judgedLivesMin = 5;
 
 const { values } = parseArgs({
   options: {
@@ -119,15 +120,21 @@ function sizeOf(folder: string): number {
   return bytes;
 }
 
-/** How what a warm process takes grows, per minute. */
-function growth(list: readonly Sample[], pick: (sample: Sample) => number): number {
-  const warm = list.filter(({ ageMs }) => ageMs >= warmMs);
-  return slope(warm.map((sample): Point => ({ x: sample.atMs / 60_000, y: pick(sample) })));
+/**
+ * What each process takes before it is killed: the mean of its last part. All have the same age then; the first one, which
+ * begins with nothing, and one that was cut short do not count.
+ */
+function atEndOfLives(pick: (sample: Sample) => number): Point[] {
+  const whole = samples.slice(1).filter((life) => life.at(-1)!.ageMs >= killEvery * 1_000 - 3 * sampleEveryMs);
+  return whole.map((life) => {
+    const late = life.slice(-Math.ceil(life.length * lateShare));
+    return { x: late[0].atMs / 60_000, y: late.reduce((sum, sample) => sum + pick(sample), 0) / late.length };
+  });
 }
 
-function judge(slopeMiBPerMinute: number): void {
+function judge(lives: number, slopeMiBPerMinute: number): void {
   const { findings } = workload;
-  if (minutes >= judgedMinutesMin && slopeMiBPerMinute > growthMiBPerMinuteMax) {
+  if (lives >= judgedLivesMin && slopeMiBPerMinute > growthMiBPerMinuteMax) {
     findings.add(
       `memory grows by ${rounded(slopeMiBPerMinute)} MiB per minute, at most ${growthMiBPerMinuteMax} may be`,
     );
@@ -137,8 +144,8 @@ function judge(slopeMiBPerMinute: number): void {
 
 function report(): void {
   const all = samples.flat();
-  const rssSlope = growth(all, ({ rssMiB }) => rssMiB);
-  judge(rssSlope);
+  const rss = atEndOfLives(({ rssMiB }) => rssMiB);
+  judge(rss.length, slope(rss));
   const { findings, tracker } = workload;
   for (const example of findings.examples) console.error(example);
   if (findings.count > 0) console.error(`seed ${seed}: the folder of the run is ${workload.folder}`);
@@ -152,11 +159,11 @@ function report(): void {
       kills: samples.length,
       mismatches: findings.count,
       rssMiBMax: most(({ rssMiB }) => rssMiB),
-      rssSlopeMiBPerMinute: rounded(rssSlope),
-      rssSlopeWithinLivesMiBPerMinute: samples.map((life) => rounded(growth(life, ({ rssMiB }) => rssMiB))),
+      rssMiBAtEndOfLives: rss.map(({ y }) => rounded(y)),
+      rssSlopeMiBPerMinute: rounded(slope(rss)),
       logMiBMax: most(({ logMiB }) => logMiB),
       basesMiBMax: most(({ basesMiB }) => basesMiB),
-      basesSlopeMiBPerMinute: rounded(growth(all, ({ basesMiB }) => basesMiB)),
+      basesSlopeMiBPerMinute: rounded(slope(atEndOfLives(({ basesMiB }) => basesMiB))),
       recoveryMsMax: Math.max(...recoveriesMs),
       recoveriesMs,
       seed,
