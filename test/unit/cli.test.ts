@@ -9,6 +9,7 @@ import { type ErrorCode, HoldfastError } from "../../lib/base/errors.js";
 import { durationOf, Progress } from "../../lib/cli/progress.js";
 import { type CliPorts, type RunningApplication, type RunStatus, runCli } from "../../lib/cli/run.js";
 import type { PendingTimer } from "../../lib/cli/timers.js";
+import type { VerifyReport } from "../../lib/cli/verify.js";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -380,6 +381,7 @@ class FakeCli {
   exits: number[] = [];
   started: { module: URL; options: object } | undefined;
   startFailure: Error | undefined;
+  report: VerifyReport = { dataDir: "", sound: true, committed: 7, lastGood: undefined, files: [], notes: [] };
   readonly application: FakeApplication;
   /** Resolves when the application is being attended to. */
   readonly began: Promise<void>;
@@ -398,6 +400,7 @@ class FakeCli {
         this.started = { module, options };
         return this.application;
       },
+      verify: async (dataDir) => ({ ...this.report, dataDir }),
       stdout: { write: (text) => (this.out += text) },
       stderr: { write: (text) => (this.err += text), columns: 60 },
       env,
