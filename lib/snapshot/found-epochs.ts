@@ -52,7 +52,7 @@ export function findEpochs(disk: Disk, dataDir: string, manifest: Manifest): Fou
   };
   const scan = scanLog(disk, `${dataDir}/log`, manifest.firstSegment, take, { generation: manifest.generation });
   const epochs = chainOf(commits, found, manifest);
-  const committed = epochs.at(-1)?.epoch ?? manifest.committed;
+  const committed = epochs.at(-1)?.epoch ?? 0; // a log that is whole holds its last commit, however much is trimmed
   return {
     epochs,
     committed,

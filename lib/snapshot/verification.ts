@@ -59,7 +59,11 @@ export class Verification {
   async run(): Promise<VerifyReport> {
     const manifest = this.#manifest();
     this.#olderManifests(manifest);
-    if (manifest === undefined) return this.#report(this.#files.length === 0 ? 0 : undefined, undefined);
+    if (manifest === undefined) {
+      if (this.#files.length > 0) return this.#report(undefined, undefined);
+      await this.#bases({ layout: 1, shards: this.#ports.disk.list(`${this.#dataDir}/state/1`).length });
+      return this.#report(0, undefined);
+    }
     const found = findEpochs(this.#ports.disk, this.#dataDir, manifest);
     const baseEpochs = await this.#bases(manifest);
     const lastGood = this.#log(manifest, found, baseEpochs);
@@ -104,7 +108,7 @@ export class Verification {
   }
 
   /** The epochs of the bases. */
-  async #bases(manifest: Manifest): Promise<number[] | undefined> {
+  async #bases(manifest: Pick<Manifest, "layout" | "shards">): Promise<number[] | undefined> {
     const epochs: number[] = [];
     for (let shard = 0; shard < manifest.shards; shard++) {
       const path = `state/${manifest.layout}/${shard}`;
