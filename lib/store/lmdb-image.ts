@@ -9,7 +9,7 @@
  *     node: size of the value, or the child's page, u32 · flags u16 (child: high bits) · key length u16 · key · value
  *     value of a node with the flag "big": first page u64 · transaction u64 · pages u64; the pages have one header
  *
- * Pages 0 and 1 are meta pages, the one of the later transaction counts. There are two trees: free pages by the
+ * Pages 0 and 1 are meta pages, written in turn; the one of the later transaction counts. There are two trees: free pages by the
  * transaction that freed them, and rows.
  *
  * I1. Every page of a tree is reached once, says its own number, and is not of a later transaction than its meta page
@@ -176,6 +176,10 @@ class Inspection {
     const second = this.readMetaPage(first.pageBytes);
     if (second.pageBytes !== first.pageBytes)
       throw new Damage(first.pageBytes, "the meta pages disagree on the page size");
+    if (!areSuccessive(first.transaction, second.transaction)) {
+      const what = `the meta pages are of transactions ${first.transaction} and ${second.transaction}`;
+      throw new Damage(first.pageBytes + 152, what);
+    }
     return first.transaction >= second.transaction ? first : second;
   }
 
@@ -183,7 +187,13 @@ class Inspection {
     const page = new Uint8Array(192);
     const view = new DataView(page.buffer);
     const length = this.#file.read(page, position);
-    if (length < page.length || (view.getUint16(18, true) & flag.meta) === 0 || view.getUint32(24, true) !== magic) {
+    const number = position === 0 ? 0 : 1;
+    if (
+      length < page.length ||
+      u64(view, 0) !== number ||
+      (view.getUint16(18, true) & flag.meta) === 0 ||
+      view.getUint32(24, true) !== magic
+    ) {
       throw new Damage(position, "there is no LMDB header");
     }
     if ((view.getUint32(28, true) & 0xffff) !== dataVersion)
@@ -572,6 +582,12 @@ class Inspection {
       );
     }
   }
+}
+
+/** Transactions write the meta pages in turn, the even ones page 0; a new file has 0 in both. */
+function areSuccessive(first: number, second: number): boolean {
+  if (first === 0 && second === 0) return true;
+  return first % 2 === 0 && second % 2 === 1 && Math.abs(first - second) === 1;
 }
 
 function readTree(view: DataView, at: number): Tree {

@@ -17,7 +17,7 @@ type Way = (typeof ways)[number];
 const lengths = [1, 8, 64, 512, 4096, 16_384];
 const pageBytes = 4096;
 
-/** Damages one file; each kind of file is as likely as any other, then each file of that kind. */
+/** Damages one file: a base or a segment of the log most of the time, or any other kind, each as likely as the next. */
 export function damageOne(directory: string, random: Random): Damage {
   const kinds = new Map<string, string[]>();
   for (const file of filesBelow(directory)) {
@@ -25,7 +25,8 @@ export function damageOne(directory: string, random: Random): Damage {
     const kind = kindOf(file);
     kinds.set(kind, [...(kinds.get(kind) ?? []), file]);
   }
-  const file = pick(random, pick(random, [...kinds.values()]));
+  const bulk = ["base", "log/n"].flatMap((kind) => kinds.get(kind) ?? []);
+  const file = pick(random, bulk.length > 0 && random.below(4) > 0 ? bulk : pick(random, [...kinds.values()]));
   const before = readFileSync(join(directory, file));
   const way = pick(random, ways);
   const { bytes, where } = damaged(before, way, random);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { makeAppSpecimens } from "./app-specimen.js";
 import { examineAll, type Outcome } from "./examiner-pool.js";
 import { makeSpecimens } from "./specimen.js";
 
@@ -22,7 +23,7 @@ const tally = { ignored: 0, refused: 0, silent: 0 };
 const files = new Map<string, { ignored: number; refused: number; silent: number }>();
 let recovered = 0;
 try {
-  const specimens = makeSpecimens(root, Math.min(specimensMax, count), 1);
+  const specimens = [...makeSpecimens(root, specimensMax, 1), ...(await makeAppSpecimens(root))];
   await examineAll(specimens, seed, count, availableParallelism(), root, see);
 } finally {
   rmSync(root, { recursive: true, force: true });

@@ -16,11 +16,13 @@ import { type Content, StoredWorkload } from "../stored/stored-workload.js";
 export interface Specimen {
   readonly name: string;
   readonly directory: string;
+  /** Rows of no application, or those of a real one (app-specimen.ts). */
+  readonly kind: "stored" | "app";
   /** Shards of its last start: one with another count rescales. */
   readonly shards: number;
   /** The last epoch that was acknowledged when it was killed. */
   readonly acknowledged: number;
-  /** Digests of its content by epoch. */
+  /** Digests of its content by epoch; of a real application only of the last one. */
   readonly digests: Readonly<Record<number, string>>;
 }
 
@@ -40,6 +42,7 @@ export function makeSpecimens(root: string, count: number, seed: number): Specim
     specimens.push({
       name: `killed at call ${call}`,
       directory,
+      kind: "stored",
       shards,
       acknowledged: workload.committed,
       digests: digestsOf(workload),
