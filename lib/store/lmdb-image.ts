@@ -133,6 +133,8 @@ class Inspection {
   /** Values on pages of their own: page, key group and crc of the key of each. */
   readonly #big: {
     readonly page: number;
+    /** More than it needs when a longer value was overwritten in the same transaction. */
+    readonly pages: number;
     readonly bytes: number;
     readonly group: number;
     readonly keyCrc: number;
@@ -375,22 +377,22 @@ class Inspection {
     const view = new DataView(bytes.buffer, bytes.byteOffset + to, bigBytes);
     const page = u64(view, 0);
     const pages = u64(view, 16);
-    if (u64(view, 8) > this.#meta.transaction || pages !== pagesFor(size, this.#meta.pageBytes)) {
+    if (u64(view, 8) > this.#meta.transaction || pages < pagesFor(size, this.#meta.pageBytes)) {
       throw new Damage(at + to, "the pages of a value are not those it must have");
     }
     this.takeRun(page, pages, at + to);
     this.#counted.overflow += pages;
-    this.#big.push({ page, bytes: size, group, keyCrc, key: keyHex(bytes.subarray(from, to)) });
+    this.#big.push({ page, pages, bytes: size, group, keyCrc, key: keyHex(bytes.subarray(from, to)) });
   }
 
   readBigValues(): void {
     this.#big.sort((a, b) => a.page - b.page);
     const head = new Uint8Array(headerBytes + crcBytes);
-    for (const { page, bytes: size, group, keyCrc, key } of this.#big) {
+    for (const { page, pages, bytes: size, group, keyCrc, key } of this.#big) {
       const at = page * this.#meta.pageBytes;
       const bytes = this.#values ? new Uint8Array(headerBytes + size) : head;
       if (this.#file.read(bytes, at) < bytes.length) throw new Damage(at, "the file ends before this page");
-      this.checkOverflow(bytes, at, page, pagesFor(size, this.#meta.pageBytes));
+      this.checkOverflow(bytes, at, page, pages);
       const rowCrc = u32(bytes, headerBytes);
       this.#found.add(group, keyCrc, rowCrc);
       if (!this.#values) {
@@ -475,7 +477,7 @@ class Inspection {
   readFreeList(view: DataView, value: number, at: number, size: number): Uint8Array {
     const first = u64(view, value);
     const pages = u64(view, value + 16);
-    if (pages !== pagesFor(size, this.#meta.pageBytes))
+    if (pages < pagesFor(size, this.#meta.pageBytes))
       throw new Damage(at + value, "a list of free pages has another number of pages");
     this.takeRun(first, pages, at + value);
     this.#counted.overflow += pages;
