@@ -130,11 +130,14 @@ function sinceWatermark(specimen: Specimen, content: ReturnType<typeof contentOf
 function checkReads({ dataDir }: RecoveryConfig, { merges, manifest }: Recovered): void {
   for (const [shard, { base }] of merges.entries()) {
     const reader = openBaseReader(Storage.basePath(dataDir, manifest.layout, shard));
-    for (const { key, value } of base.scan(new Uint8Array(0), Uint8Array.of(0xff, 0xff, 0xff))) {
-      const read = reader.get(key);
-      if (read === undefined || Buffer.compare(read, value) !== 0) throw new Silent("a row is not found by its key");
+    try {
+      for (const { key, value } of base.scan(new Uint8Array(0), Uint8Array.of(0xff, 0xff, 0xff))) {
+        const read = reader.get(key);
+        if (read === undefined || Buffer.compare(read, value) !== 0) throw new Silent("a row is not found by its key");
+      }
+    } finally {
+      reader.close();
     }
-    reader.close();
   }
 }
 
