@@ -9,6 +9,7 @@ export type { CheckpointOptions, StartOptions } from "./app/options.js";
 export type { Quarantine, QuarantinedAddress, QuarantineLimit } from "./app/quarantine.js";
 export { start } from "./app/start.js";
 export type { PendingTimer, ScheduleBook, ScheduleStatus, TimerList } from "./app/time.js";
+export { type VerifiedFile, type VerifyReport, verify } from "./app/verify.js";
 export { type ErrorCode, HoldfastError, isHoldfastError } from "./base/errors.js";
 export { Address, type AnyAddress } from "./model/address.js";
 export type { AppDefinition, AppOptions } from "./model/app.js";

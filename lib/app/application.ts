@@ -153,6 +153,7 @@ export class Application {
           shards: options.shards,
           keyGroups: options.keyGroups,
           splits,
+          ...(options.recoverTo === undefined ? {} : { recoverTo: options.recoverTo }),
         },
         limits: options.limits,
         generation: options.generation,

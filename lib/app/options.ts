@@ -68,6 +68,11 @@ export interface StartOptions {
    * (`app.quarantine`, `app.timers`, …). Messages sent meanwhile are kept. Default false.
    */
   readonly paused?: boolean;
+  /**
+   * Where committed epochs of the log are damaged, the start is refused and the error names the last good epoch. Giving
+   * it here accepts that everything committed after it is lost. Of no effect on a data directory that is whole.
+   */
+  readonly recoverTo?: number;
 }
 
 /** Start options, complete. */
@@ -82,6 +87,7 @@ export interface ResolvedOptions {
   readonly gatewayBytesMax: number;
   readonly paused: boolean;
   readonly shardHeapMb: number | undefined;
+  readonly recoverTo: number | undefined;
 }
 
 const known: ReadonlySet<string> = new Set([
@@ -96,6 +102,7 @@ const known: ReadonlySet<string> = new Set([
   "residentMax",
   "paused",
   "shardHeapMb",
+  "recoverTo",
 ] satisfies (keyof StartOptions)[]);
 const knownCheckpoint: ReadonlySet<string> = new Set([
   "intervalMs",
@@ -147,6 +154,8 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
     paused: boolean(options.paused ?? false, "paused"),
     shardHeapMb:
       options.shardHeapMb === undefined ? undefined : integer(options.shardHeapMb, "shardHeapMb", 32, 65_536),
+    recoverTo:
+      options.recoverTo === undefined ? undefined : integer(options.recoverTo, "recoverTo", 0, Number.MAX_SAFE_INTEGER),
   };
 }
 

@@ -2,7 +2,7 @@
 /** The `holdfast` command: ties the command line to this process. */
 import { readFileSync } from "node:fs";
 import { systemClock } from "../base/clock.js";
-import { start } from "../index.js";
+import { start, verify } from "../index.js";
 import { leave, leaveNow } from "./leave.js";
 import { runCli } from "./run.js";
 
@@ -15,6 +15,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on("error", () => 
 
 const code = await runCli(process.argv.slice(2), {
   start,
+  verify,
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,

@@ -22,6 +22,7 @@ import {
   runQuarantine,
 } from "./quarantine.js";
 import { addTimersCommand, listTimers, type PendingTimer } from "./timers.js";
+import { addVerifyCommand, runVerify, type VerifyReport } from "./verify.js";
 
 const exitDone = 0;
 const exitFailed = 1;
@@ -72,7 +73,11 @@ export interface OutputPort {
 
 /** The outside of the command line. */
 export interface CliPorts {
-  start(module: URL, options: { dataDir: string; shards?: number; paused?: boolean }): Promise<RunningApplication>;
+  start(
+    module: URL,
+    options: { dataDir: string; shards?: number; paused?: boolean; recoverTo?: number },
+  ): Promise<RunningApplication>;
+  verify(dataDir: string): Promise<VerifyReport>;
   readonly stdout: OutputPort;
   readonly stderr: OutputPort;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -87,6 +92,7 @@ export interface CliPorts {
 interface RunOptions {
   readonly data: string;
   readonly shards?: number;
+  readonly recoverTo?: number;
   readonly exitWhenDone: boolean;
   readonly json: boolean;
   readonly progress: boolean;
@@ -100,6 +106,9 @@ export async function runCli(argv: readonly string[], ports: CliPorts): Promise<
   });
   addTimersCommand(program, async (module, options) => {
     code = await attempt(ports, () => listTimers(moduleUrl(module), options, ports));
+  });
+  addVerifyCommand(program, async (directory, options) => {
+    code = await attempt(ports, () => runVerify(directory, options, ports));
   });
   addQuarantine(program, async (action, module, address, options) => {
     code = await quarantineCommand(action, module, address, options, ports);
@@ -137,6 +146,11 @@ function commandLine(ports: CliPorts, run: (module: string, options: RunOptions)
       "-s, --shards <n>",
       `worker threads, 1 to ${shardsMax}; default: as in the last run, at first one per core`,
       parseShards,
+    )
+    .option(
+      "--recover-to <epoch>",
+      "where the log is damaged: go back to this epoch, which the refused start named, and lose what came after it",
+      parseEpoch,
     )
     .option("--exit-when-done", "end once every finite ingress is exhausted and all effects are committed", false)
     .option("--json", "progress, warnings and result as one JSON object per line on stdout", false)
@@ -246,8 +260,9 @@ class RunCommand {
     this.#ports.onSignal((signal) => this.#onSignal(signal));
     try {
       const url = moduleUrl(module);
-      const { data, shards } = this.#options;
-      const app = await this.#ports.start(url, shards === undefined ? { dataDir: data } : { dataDir: data, shards });
+      const { data, shards, recoverTo } = this.#options;
+      const chosen = { ...(shards === undefined ? {} : { shards }), ...(recoverTo === undefined ? {} : { recoverTo }) };
+      const app = await this.#ports.start(url, { dataDir: data, ...chosen });
       this.#phase = "running";
       return await this.#attend(app);
     } catch (error) {
@@ -390,10 +405,9 @@ class RunCommand {
 }
 
 /** Runs a command that looks at what is stored; says what went wrong. */
-async function attempt(ports: CliPorts, command: () => Promise<void>): Promise<number> {
+async function attempt(ports: CliPorts, command: () => Promise<number | void>): Promise<number> {
   try {
-    await command();
-    return exitDone;
+    return (await command()) ?? exitDone;
   } catch (error) {
     printError(error, ports);
     return isConfiguration(error) ? exitUsage : exitFailed;
@@ -424,6 +438,11 @@ function parseShards(text: string): number {
     throw new InvalidArgumentError(`It must be an integer from 1 to ${shardsMax}.`);
   }
   return shards;
+}
+
+function parseEpoch(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("It must be the epoch that the refused start named.");
+  return Number(text);
 }
 
 function isConfiguration(error: unknown): boolean {

@@ -59,6 +59,8 @@ export interface ScanOptions {
    * released on their word, so they count neither for the chain nor for `durableMax`.
    */
   readonly generation?: number;
+  /** Called for each record behind the end that verifies: what is left of a damaged log. */
+  readonly behind?: (record: LogRecord) => void;
 }
 
 /** Reads the log in `directory` from `firstSegment` on; SEALs are followed, not visited. */
@@ -69,7 +71,7 @@ export function scanLog(
   visit: (record: LogRecord) => void,
   options: ScanOptions = {},
 ): LogScan {
-  const scan = new Scan(disk, directory, options.generation ?? Number.MAX_SAFE_INTEGER);
+  const scan = new Scan(disk, directory, options);
   return scan.run(firstSegment, visit);
 }
 
@@ -80,14 +82,16 @@ class Scan {
   readonly #directory: string;
   readonly #generationMax: number;
   readonly #present: readonly number[];
+  readonly #behind: ((record: LogRecord) => void) | undefined;
   #durableMax = 0;
   #numberMax = 0;
   #following: (LogPosition & { readonly epoch: number }) | undefined;
 
-  constructor(disk: Disk, directory: string, generationMax: number) {
+  constructor(disk: Disk, directory: string, { generation = Number.MAX_SAFE_INTEGER, behind }: ScanOptions) {
     this.#disk = disk;
     this.#directory = directory;
-    this.#generationMax = generationMax;
+    this.#generationMax = generation;
+    this.#behind = behind;
     this.#present = listSegments(disk, directory);
     this.#numberMax = this.#present.at(-1) ?? 0;
   }
@@ -145,6 +149,8 @@ class Scan {
       if (header === undefined) continue;
       this.noteDurable(header);
       this.#following ??= { segment, offset: at, epoch: header.epoch };
+      const payload = bytes.subarray(at + recordHeaderBytes, at + header.length);
+      this.#behind?.({ ...header, payload, segment, offset: at });
       at += alignRecord(header.length) - recordAlignment;
     }
   }

@@ -2,7 +2,8 @@
  * What a data directory is: `CURRENT` names `MANIFEST-<generation>`. Both are replaced by write, sync, rename and sync
  * of the directory, so that a crash leaves the old or the new one, whole.
  *
- * A manifest is one line of canonical JSON (keys sorted at every level) and one line with its SHA-256.
+ * A manifest is one line of canonical JSON (keys sorted at every level) and one line with its SHA-256; `CURRENT` is one
+ * line with a name and one with the SHA-256 of that.
  *
  * M1. `CURRENT` never names a manifest that is not durable.
  * M2. The manifest before the current one is kept; older ones go after the switch.
@@ -58,7 +59,19 @@ export function readManifest(disk: Disk, dataDir: string): Manifest | undefined 
   }
   const path = manifestPath(dataDir, generation);
   if (!disk.exists(path)) throw damaged(path, `is missing, but ${currentName} names it`);
+  return readManifestOf(disk, dataDir, generation);
+}
+
+/** The manifest of a generation, which exists. @throws as `readManifest` */
+export function readManifestOf(disk: Disk, dataDir: string, generation: number): Manifest {
+  const path = manifestPath(dataDir, generation);
   return decode(readText(disk, path), path, generation);
+}
+
+/** The generation of the manifest with this file name; undefined for other names. */
+export function manifestGeneration(name: string): number | undefined {
+  const match = manifestName.exec(name);
+  return match === null ? undefined : Number(match[1]);
 }
 
 /**
@@ -78,7 +91,7 @@ export function writeManifest(disk: Disk, dataDir: string, manifest: Manifest): 
   const path = manifestPath(dataDir, generation);
   invariant(encode(decode(text, path, generation)) === text, "a manifest reads back as it was written");
   replaceFile(disk, dataDir, `MANIFEST-${generation}`, text); // M1
-  if (before !== generation) replaceFile(disk, dataDir, currentName, `MANIFEST-${generation}\n`);
+  if (before !== generation) replaceFile(disk, dataDir, currentName, encodeCurrent(generation));
   for (const old of listManifests(disk, dataDir).slice(0, -2)) disk.remove(manifestPath(dataDir, old)); // M2
 }
 
@@ -139,19 +152,24 @@ function readCurrent(disk: Disk, dataDir: string): number | undefined {
   const path = `${dataDir}/${currentName}`;
   if (!disk.exists(path)) return undefined;
   const text = readText(disk, path);
-  const match = manifestName.exec(text.trimEnd());
-  if (match === null || text !== `MANIFEST-${Number(match[1])}\n`) throw damaged(path, "does not name a manifest");
-  return Number(match[1]);
+  const generation = manifestGeneration(text.slice(0, text.indexOf("\n")));
+  if (generation === undefined) throw damaged(path, "does not name a manifest");
+  if (text !== encodeCurrent(generation)) throw damaged(path, "does not fit its checksum");
+  return generation;
+}
+
+/** With a checksum: one wrong digit would name the manifest before, which is kept, and lose a generation. */
+function encodeCurrent(generation: number): string {
+  const name = `MANIFEST-${generation}`;
+  return `${name}\nsha256:${sha256(name)}\n`;
 }
 
 /** Generations of the manifests present, ascending. */
 function listManifests(disk: Disk, dataDir: string): number[] {
   return disk
     .list(dataDir)
-    .flatMap((name) => {
-      const match = manifestName.exec(name);
-      return match === null ? [] : [Number(match[1])];
-    })
+    .map(manifestGeneration)
+    .filter((generation) => generation !== undefined)
     .sort((a, b) => a - b);
 }
 

@@ -7,7 +7,8 @@
  * K3. An epoch becomes `committed` only when its deltas and its commit record are durable; only then do its output and
  *     acknowledgements leave, and only then are its rows folded.
  * K4. The log is trimmed below the oldest base epoch known durable and below what every sink has durably taken, as a
- *     durable commit record says it. The manifest names the new first segment before that.
+ *     durable commit record says it, but never the last commit record itself. The manifest names the new first segment
+ *     before that.
  */
 import type { Clock } from "../base/clock.js";
 import { invariant } from "../base/invariant.js";
@@ -193,7 +194,7 @@ export class Coordinator {
   }
 
   trim(): void {
-    let epoch = this.durableBaseEpoch();
+    let epoch = Math.min(this.durableBaseEpoch(), this.committed - 1); // the last commit says where the sinks are
     for (const code of this.#config.egressCodes) epoch = Math.min(epoch, this.#durableWatermarks.get(code)?.epoch ?? 0);
     const { log } = this.#log;
     const first = log.firstSegmentAfterTrim(epoch);

@@ -6,6 +6,7 @@
  * L2. A delta is split into records of at most the log's payload limit; the commit lists every part.
  */
 import { invariant } from "../base/invariant.js";
+import type { DurableNote } from "../log/durable-note.js";
 import type { LogWriter } from "../log/log-writer.js";
 import { recordType } from "../log/record.js";
 import { type DeltaPlace, encodeCommit, type Watermarks } from "./commit-record.js";
@@ -20,6 +21,8 @@ export class EpochLog {
   readonly log: LogWriter;
   /** The last durable epoch. */
   durable: number;
+  /** Where each durable epoch is noted; from when the manifest of this generation is current. */
+  note: DurableNote | undefined;
   /** `durable` stands in some durable record. */
   #saidDurable = false;
 
@@ -50,6 +53,13 @@ export class EpochLog {
     this.log.flush();
     this.durable = epoch;
     this.#saidDurable = false;
+    this.note?.say(epoch);
+  }
+
+  /** Closes the files. */
+  close(): void {
+    this.log.close();
+    this.note?.close();
   }
 
   /** Writes down what is durable when no commit will do so soon. True when there was something to write. */

@@ -7,7 +7,8 @@
  *
  * Owner and thread: the storage thread's.
  * V1. The committed epoch c is the end of the longest chain of commits whose deltas all verify. When something says
- *     that a later epoch was durable, the log is damaged and the start is refused: nothing acknowledged is dropped.
+ *     that a later epoch was durable, the log is damaged and the start is refused: nothing acknowledged is dropped
+ *     unless `recoverTo` names the last good epoch. A base that is ahead of the log says so, too.
  * V2. What is trusted is made durable first: what a killed process wrote may live in the page cache only.
  * V3. The manifest is the switch. Before it the old generation is intact, after it the new one is.
  * V4. Every row in flight goes to the shard of its key group, in the order of its key. One found in another shard's
@@ -15,12 +16,12 @@
  * V5. In a new layout every shard begins with the latest engine time of all shards of the old one: timers that it takes
  *     over may have been set by that time, and would wait until a wall clock that was set back has caught up.
  */
-import { HoldfastError } from "../base/errors.js";
+import { type ErrorCode, HoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { MessageReader } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
 import type { Disk } from "../log/disk.js";
-import { type LogScan, scanLog } from "../log/log-reader.js";
+import { DurableNote } from "../log/durable-note.js";
 import { LogWriter } from "../log/log-writer.js";
 import { type Manifest, type ManifestFunction, readManifest, writeManifest } from "../log/manifest.js";
 import { recordType } from "../log/record.js";
@@ -42,9 +43,10 @@ import {
   rowTable,
   tableOf,
 } from "../store/row-key.js";
-import { type DeltaPlace, decodeCommit, type Watermarks } from "./commit-record.js";
-import { splitDelta } from "./delta.js";
-import { type DeltaPayload, EpochLog } from "./epoch-log.js";
+import type { Watermarks } from "./commit-record.js";
+import { joinDelta, splitDelta } from "./delta.js";
+import { EpochLog } from "./epoch-log.js";
+import { type CommittedEpoch, type FoundEpochs, findEpochs } from "./found-epochs.js";
 import { Merge } from "./merge.js";
 import { decodeMeta } from "./meta-rows.js";
 
@@ -61,6 +63,8 @@ export interface RecoveryConfig {
   readonly keyGroups: number;
   /** Every split of every ingress; a split's shard is its place in this list modulo the shard count. */
   readonly splits: readonly { readonly ingress: string; readonly split: string }[];
+  /** Where the log is damaged in committed epochs: the epoch to go back to, which must be the last good one. */
+  readonly recoverTo?: number;
   /** The gateway's session, or undefined when this generation begins one. */
   readonly session: number | undefined;
   readonly segmentBytes?: number;
@@ -94,13 +98,6 @@ export interface Recovered {
   readonly warnings: readonly string[];
 }
 
-/** A committed epoch found in the log. */
-interface CommittedEpoch {
-  readonly epoch: number;
-  readonly deltas: readonly DeltaPayload[];
-  readonly watermarks: Watermarks;
-}
-
 const noWatermarks: Watermarks = new Map();
 /** Rows of one transaction when a new layout is written. */
 const relayoutRowsMax = 5_000;
@@ -121,12 +118,12 @@ export class Recovery {
     const { dataDir } = this.#config;
     const old = readManifest(disk, dataDir);
     if (old !== undefined) this.#checkOwner(old);
-    const chain = old === undefined ? this.#emptyChain() : this.#readChain(old);
-    const committed = chain.committed;
-    let merges = this.#openBases(old?.layout ?? 1, old?.shards ?? this.#config.shards, committed);
+    const found = old === undefined ? undefined : findEpochs(disk, dataDir, old);
+    let merges = this.#openBases(old?.layout ?? 1, old?.shards ?? this.#config.shards);
+    const chain = found === undefined ? this.#emptyChain(merges) : this.#chainOf(found, merges);
+    const { committed, watermarks } = chain;
     this.#fold(merges, chain.epochs, committed);
     this.makeDurable(merges); // V2
-    const watermarks = chain.epochs.at(-1)?.watermarks ?? noWatermarks;
     const generation = (old?.generation ?? 0) + 1;
     const relayout = old !== undefined && old.shards !== this.#config.shards;
     const layout = relayout ? old.layout + 1 : (old?.layout ?? 1);
@@ -144,6 +141,8 @@ export class Recovery {
       committed,
     });
     writeManifest(disk, dataDir, manifest); // V3
+    log.note = new DurableNote(disk, dataDir, generation);
+    log.note.say(committed);
     log.log.recycleOlder();
     this.#ports.keepOnlyLayout(layout);
     const session = this.#config.session ?? generation;
@@ -183,69 +182,76 @@ export class Recovery {
   // --- the chain of commits -----------------------------------------------------------------------------------------
 
   /** A new data directory, or one whose first start did not get as far as its manifest and left a segment behind. */
-  #emptyChain(): Chain {
-    const left = listSegments(this.#ports.disk, `${this.#config.dataDir}/log`);
-    return { epochs: [], committed: 0, nextSegment: (left.at(-1) ?? 0) + 1 };
-  }
-
-  #readChain(manifest: Manifest): Chain {
-    const found = new Map<string, { readonly crc: number; readonly payload: Uint8Array }>();
-    const commits: { epoch: number; payload: Uint8Array }[] = [];
-    const directory = `${this.#config.dataDir}/log`;
-    const scan = scanLog(
-      this.#ports.disk,
-      directory,
-      manifest.firstSegment,
-      (record) => {
-        if (record.type === recordType.delta) found.set(`${record.segment}:${record.offset}`, record);
-        else if (record.type === recordType.commit) commits.push(record);
-      },
-      { generation: manifest.generation },
-    );
-    const epochs: CommittedEpoch[] = [];
-    for (const { epoch, payload } of commits) {
-      const previous = epochs.at(-1)?.epoch;
-      if (previous !== undefined && epoch !== previous + 1) break;
-      const { deltas, watermarks } = decodeCommit(payload);
-      if (epochs.length === 0 && isTrimmed(deltas, manifest)) continue;
-      const joined = joinParts(deltas, found);
-      if (joined === undefined) break;
-      epochs.push({ epoch, deltas: joined, watermarks });
+  #emptyChain(merges: readonly Merge[]): Chain {
+    if (merges.some(({ base }) => base.epoch > 0)) {
+      throw new HoldfastError(
+        "HF_STATE_DAMAGED",
+        `${this.#config.dataDir} has bases and no CURRENT: files are missing; restore the data directory from a copy`,
+      );
     }
-    const committed = Math.max(epochs.at(-1)?.epoch ?? 0, epochs.length === 0 ? manifest.committed : 0);
-    this.#checkDurable(manifest, scan, committed);
-    return { epochs, committed, nextSegment: scan.nextSegmentNumber };
+    const left = listSegments(this.#ports.disk, `${this.#config.dataDir}/log`);
+    return { epochs: [], committed: 0, watermarks: noWatermarks, nextSegment: (left.at(-1) ?? 0) + 1 };
   }
 
   /** V1 */
-  #checkDurable(manifest: Manifest, scan: LogScan, committed: number): void {
-    const durable = Math.max(manifest.committed, scan.durableMax);
-    const { segment, offset } = scan.damage ?? scan.end;
-    const place = `segment ${segment} of ${this.#config.dataDir}/log, offset ${offset}`;
-    if (committed < durable) {
-      throw new HoldfastError(
-        "HF_LOG_DAMAGED",
-        `the log ends at epoch ${committed}, but epoch ${durable} was durable: ${place}${scan.damage === undefined ? "" : ` (${scan.damage.reason})`}. Restore the data directory from a copy`,
-      );
+  #chainOf(found: FoundEpochs, merges: readonly Merge[]): Chain {
+    const { epochs, committed, scan } = found;
+    const nextSegment = scan.nextSegmentNumber;
+    const damage = this.#damageOf(found, merges);
+    if (damage !== undefined) return { ...this.#acceptLoss(found, merges, damage), nextSegment };
+    if (scan.damage !== undefined) {
+      this.#warnings.push(`ignored a torn tail above epoch ${committed}: ${this.#placeOf(found)}`);
     }
-    if (scan.damage !== undefined) this.#warnings.push(`ignored a torn tail above epoch ${committed}: ${place}`);
+    if (this.#config.recoverTo !== undefined && this.#config.session === undefined) {
+      this.#warnings.push(`recoverTo was not needed: the log is whole up to epoch ${committed}`);
+    }
+    return { epochs, committed, watermarks: epochs.at(-1)?.watermarks ?? noWatermarks, nextSegment };
+  }
+
+  /** Why the chain is not all that was committed, or undefined. */
+  #damageOf(found: FoundEpochs, merges: readonly Merge[]): Damage | undefined {
+    const { committed, durable, scan } = found;
+    if (committed < durable) {
+      const reason = scan.damage === undefined ? "" : ` (${scan.damage.reason})`;
+      const what = `the log ends at epoch ${committed}, but epoch ${durable} was durable: ${this.#placeOf(found)}${reason}`;
+      return { code: "HF_LOG_DAMAGED", what, epoch: durable };
+    }
+    const shard = merges.findIndex(({ base }) => base.epoch > committed);
+    if (shard < 0) return undefined;
+    const { epoch } = merges[shard].base;
+    const what = `the base of shard ${shard} is at epoch ${epoch}, the log ends at ${committed} (${this.#placeOf(found)}): files of the data directory ${this.#config.dataDir} are damaged, missing or from different times`;
+    return { code: "HF_STATE_DAMAGED", what, epoch };
+  }
+
+  #placeOf({ scan }: FoundEpochs): string {
+    const { segment, offset } = scan.damage ?? scan.end;
+    return `segment ${segment} of ${this.#config.dataDir}/log, offset ${offset}`;
+  }
+
+  /** Goes on from the last good epoch when that is what was asked for. @throws the damage otherwise */
+  #acceptLoss(found: FoundEpochs, merges: readonly Merge[], { code, what, epoch }: Damage): Omit<Chain, "nextSegment"> {
+    const { recoverTo } = this.#config;
+    const copy = "restore the data directory from a copy";
+    const good = found.lastGood(merges.map(({ base }) => base.epoch));
+    if (good === undefined) throw new HoldfastError(code, `${what}. No epoch can be recovered: ${copy}`);
+    const way = `the last good epoch is ${good.epoch}: ${copy}, or accept the loss with --recover-to ${good.epoch} (recoverTo: ${good.epoch})`;
+    if (recoverTo !== good.epoch) {
+      const asked = recoverTo === undefined ? "" : `, not ${recoverTo}`;
+      throw new HoldfastError(code, `${what}. ${way[0].toUpperCase()}${way.slice(1)}${asked}`);
+    }
+    this.#warnings.push(
+      `went back to epoch ${good.epoch} of ${epoch}, as told, and lost what was committed since: ${what}`,
+    );
+    const { watermarks } = good;
+    const empty = joinDelta(new Uint8Array(0), new Uint8Array(0));
+    const last = { epoch: good.epoch, watermarks, deltas: merges.map((_, shard) => ({ shard, payload: empty })) };
+    return { epochs: good.epochs.length > 0 ? good.epochs : [last], committed: good.epoch, watermarks };
   }
 
   // --- bases --------------------------------------------------------------------------------------------------------
 
-  #openBases(layout: number, shards: number, committed: number): Merge[] {
-    const merges: Merge[] = [];
-    for (let shard = 0; shard < shards; shard++) {
-      const base = this.#ports.openBase(layout, shard);
-      if (base.epoch > committed) {
-        throw new HoldfastError(
-          "HF_STATE_DAMAGED",
-          `the base of shard ${shard} is at epoch ${base.epoch}, the log at ${committed}: files of the data directory ${this.#config.dataDir} are missing or from different times`,
-        );
-      }
-      merges.push(new Merge(base));
-    }
-    return merges;
+  #openBases(layout: number, shards: number): Merge[] {
+    return Array.from({ length: shards }, (_, shard) => new Merge(this.#ports.openBase(layout, shard)));
   }
 
   #fold(merges: readonly Merge[], epochs: readonly CommittedEpoch[], committed: number): void {
@@ -449,7 +455,17 @@ const lastKey = new Uint8Array([0xff, 0xff, 0xff]);
 interface Chain {
   readonly epochs: readonly CommittedEpoch[];
   readonly committed: number;
+  /** How far the sinks are, as the last commit says. */
+  readonly watermarks: Watermarks;
   readonly nextSegment: number;
+}
+
+/** Committed epochs that the chain lacks. */
+interface Damage {
+  readonly code: ErrorCode;
+  readonly what: string;
+  /** The last epoch that was committed, as far as is known. */
+  readonly epoch: number;
 }
 
 /** What one shard gets, while it is put together. */
@@ -469,27 +485,6 @@ class ShardDeal {
     }
     return this;
   }
-}
-
-/** True for a commit at the head of the log whose deltas, or some of them, went with the segments before it. */
-function isTrimmed(places: readonly DeltaPlace[], manifest: Manifest): boolean {
-  return places.some(({ segment }) => segment < manifest.firstSegment);
-}
-
-/** The parts of a commit's deltas, joined by shard; undefined when one is missing or is not the one that was committed. */
-function joinParts(
-  places: readonly DeltaPlace[],
-  found: ReadonlyMap<string, { readonly crc: number; readonly payload: Uint8Array }>,
-): DeltaPayload[] | undefined {
-  const parts = new Map<number, Uint8Array[]>();
-  for (const place of places) {
-    const record = found.get(`${place.segment}:${place.offset}`);
-    if (record === undefined || record.crc !== place.crc) return undefined;
-    const list = parts.get(place.shard) ?? [];
-    list.push(record.payload);
-    parts.set(place.shard, list);
-  }
-  return [...parts].map(([shard, list]) => ({ shard, payload: list.length === 1 ? list[0] : Buffer.concat(list) }));
 }
 
 /** The latest engine time that any shard has stored. */

@@ -105,7 +105,7 @@ export class Storage {
   end(): number {
     const coordinator = this.#coordinator;
     coordinator?.close();
-    this.#recovered?.log.log.close();
+    this.#recovered?.log.close();
     this.#coordinator = undefined;
     return coordinator?.committed ?? 0;
   }

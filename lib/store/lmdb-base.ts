@@ -18,6 +18,8 @@
  * L6. No base is opened without room for it. LMDB makes its lock file longer without writing and then maps it: on a full
  *     disk the first touch is a SIGBUS that ends the process. So the file gets its bytes before. And a new data file that
  *     LMDB cannot write its first pages to is a failed open, whose cleanup takes the process with it.
+ * L7. LMDB believes every byte of its file. So a writer inspects the file before LMDB sees it (lmdb-image.ts), also
+ *     whether its rows are those that its sums say (row-sums.ts). The sums go with the rows, in the same transaction.
  */
 import {
   appendFileSync,
@@ -33,13 +35,15 @@ import {
   statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { crc32 } from "node:zlib";
 import { open, type RootDatabase, type Transaction } from "lmdb";
 import { type ErrorCode, HoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { baseMapBytes, KiB, MiB, mergeSliceRowsMax } from "../base/limits.js";
 import type { BaseReader, BaseWriter, Row } from "./base.js";
-import { decodeEpoch, encodeEpoch, epochKey, keyHex } from "./row-key.js";
+import { type ImageReport, type InspectOptions, inspectImage } from "./lmdb-image.js";
+import { keyChecksum, rowChecksum } from "./row-checksum.js";
+import { decodeEpoch, encodeEpoch, epochKey, keyGroupOf, keyHex } from "./row-key.js";
+import { RowSums } from "./row-sums.js";
 
 /** The thread is not inside lmdb. */
 export const gateOutside = 0;
@@ -86,6 +90,7 @@ interface FastReads {
 }
 type Environment = RootDatabase<Uint8Array, Uint8Array> & FastReads;
 
+const dataFile = "data.mdb";
 const crcBytes = 4;
 /** At least what LMDB makes of its lock file for 126 readers; of a longer one it uses all. */
 const lockFileBytes = 12 * KiB;
@@ -143,6 +148,7 @@ class LmdbBaseWriter implements BaseWriter {
   readonly #path: string;
   readonly #db: Environment;
   readonly #gate: Gate | undefined;
+  readonly #sums: RowSums;
   #scratch = Buffer.allocUnsafeSlow(64 * KiB);
   #epoch: number;
   #closed = false;
@@ -150,6 +156,7 @@ class LmdbBaseWriter implements BaseWriter {
   constructor(path: string, options: BaseWriterOptions) {
     this.#path = path;
     this.#gate = options.gate;
+    this.#sums = checkImage(path)?.sums ?? new RowSums(); // L7
     enter(this.#gate);
     try {
       reserveRoom(path);
@@ -171,12 +178,15 @@ class LmdbBaseWriter implements BaseWriter {
   apply(rows: readonly Row[], epoch?: number): void {
     invariant(!this.#closed, "a base is open when rows are applied");
     enter(this.#gate);
+    this.#sums.begin();
     try {
       this.#db.transactionSync(() => {
         for (let index = 0; index < rows.length; index++) this.#write(rows[index]!);
         if (epoch !== undefined) this.#put(epochKey, encodeEpoch(epoch));
+        for (const { key, value } of this.#sums.changed()) this.#store(key, keyChecksum(key), value); // L7
       });
     } catch (thrown) {
+      this.#sums.rollback();
       throw asHoldfastError(thrown, this.#path, "writing");
     } finally {
       leave(this.#gate);
@@ -216,19 +226,45 @@ class LmdbBaseWriter implements BaseWriter {
   }
 
   #write(row: Row): void {
-    if (row.value === undefined) this.#db.removeSync(row.key);
+    if (row.value === undefined) this.#remove(row.key);
     else this.#put(row.key, row.value);
   }
 
   #put(key: Uint8Array, value: Uint8Array): void {
+    const before = this.#storedCrc(key);
+    const keyCrc = keyChecksum(key);
+    const rowCrc = this.#store(key, keyCrc, value);
+    if (before === undefined) this.#sums.add(keyGroupOf(key), keyCrc, rowCrc);
+    else this.#sums.replace(keyGroupOf(key), before, rowCrc);
+  }
+
+  #remove(key: Uint8Array): void {
+    const before = this.#storedCrc(key);
+    if (before === undefined) return;
+    this.#db.removeSync(key);
+    this.#sums.remove(keyGroupOf(key), keyChecksum(key), before);
+  }
+
+  /** The crc that the row has now. */
+  #storedCrc(key: Uint8Array): number | undefined {
+    const bytes = this.#db.getBinaryFast(key, noView);
+    if (bytes === undefined) return undefined;
+    if (this.#db.lastSize < crcBytes) throw damaged(this.#path, key);
+    return readCrc(bytes);
+  }
+
+  /** Writes a row and returns its crc. */
+  #store(key: Uint8Array, keyCrc: number, value: Uint8Array): number {
     invariant(!(value.buffer instanceof SharedArrayBuffer), "a value for a base is not on shared memory"); // L3
     const size = crcBytes + value.length;
     const stored = this.#room(size);
-    stored.writeUInt32LE(checksum(key, value), 0);
+    const rowCrc = rowChecksum(keyCrc, value);
+    stored.writeUInt32LE(rowCrc, 0);
     stored.set(value, crcBytes);
     // Inside a transaction lmdb copies the value before this returns: the scratch can be used again.
     const done = this.#db.putSync(key, stored.length === size ? stored : stored.subarray(0, size)) as unknown;
     if (done === false) throw new HoldfastError("HF_IO", `base ${this.#path} refused the row ${keyHex(key)}`);
+    return rowCrc;
   }
 
   #room(size: number): Buffer {
@@ -323,7 +359,6 @@ interface EnvironmentOptions {
 
 function openEnvironment(path: string, options: EnvironmentOptions): Environment {
   try {
-    checkHeader(path);
     const fixed = { noSubdir: false, encoding: "binary", keyEncoding: "binary" } as const;
     return open<Uint8Array, Uint8Array>({ path, ...fixed, ...options }) as Environment;
   } catch (thrown) {
@@ -340,35 +375,48 @@ function reserveRoom(path: string): void {
   const lockFile = join(path, "lock.mdb");
   const size = statSync(lockFile, { throwIfNoEntry: false })?.size ?? 0;
   if (size < lockFileBytes) appendFileSync(lockFile, Buffer.alloc(lockFileBytes - size));
-  if (existsSync(join(path, "data.mdb")) || !isNearlyFull(path)) return;
+  if (existsSync(join(path, dataFile)) || !isNearlyFull(path)) return;
   throw new HoldfastError("HF_DISK_FULL", `no space left for the new base ${path}: free some space`);
 }
 
-const metaPageFlag = 0x08;
-const lmdbMagic = 0xbeefc0de;
-
-/**
- * Refuses a file that LMDB would refuse: where it returns an error at this point, lmdb's cleanup after a failed open
- * frees the same memory twice and takes the process with it.
- */
-function checkHeader(path: string): void {
-  const file = join(path, "data.mdb");
-  if (!existsSync(file)) return;
-  const descriptor = openSync(file, "r");
+/** Inspects the file of a base that nobody writes; undefined when there is none yet. */
+export function inspectBase(path: string, options: InspectOptions = {}): ImageReport | undefined {
+  const file = join(path, dataFile);
   try {
-    if (fstatSync(descriptor).size === 0) return;
-    const pageSize = readMetaPage(descriptor, 0, path).readUInt32LE(48);
-    readMetaPage(descriptor, pageSize, path);
-  } finally {
-    closeSync(descriptor);
+    if (!existsSync(file)) return undefined;
+    const descriptor = openSync(file, "r");
+    try {
+      const { size } = fstatSync(descriptor);
+      if (size === 0) return undefined; // LMDB makes its header when it first opens the file
+      return inspectImage({ size, read: (into, position) => readFully(descriptor, into, position) }, options);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (thrown) {
+    throw asHoldfastError(thrown, path, "inspecting");
   }
 }
 
-function readMetaPage(descriptor: number, position: number, path: string): Buffer {
-  const page = Buffer.alloc(64);
-  const size = readSync(descriptor, page, 0, page.length, position);
-  if (size === page.length && page.readUInt16LE(18) & metaPageFlag && page.readUInt32LE(24) === lmdbMagic) return page;
-  throw new HoldfastError("HF_STATE_DAMAGED", `base ${path} is damaged: no LMDB header at offset ${position}`);
+/** L7 */
+function checkImage(path: string): ImageReport | undefined {
+  const report = inspectBase(path);
+  const first = report?.damage[0];
+  if (first === undefined) return report;
+  const what = `${first.what}, at offset ${first.position} of ${dataFile}`;
+  throw new HoldfastError(
+    "HF_STATE_DAMAGED",
+    `base ${path} is damaged: ${what}. Restore the data directory from a copy`,
+  );
+}
+
+function readFully(descriptor: number, into: Uint8Array, position: number): number {
+  let done = 0;
+  while (done < into.length) {
+    const count = readSync(descriptor, into, done, into.length - done, position + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
 }
 
 /** With synchronous transactions only, nothing is outstanding and lmdb closes before `close` returns. */
@@ -428,24 +476,7 @@ function readCrc(bytes: Uint8Array): number {
 }
 
 function checksum(key: Uint8Array, value: Uint8Array): number {
-  const crc = shortCrc(key, 0);
-  return value.length <= shortBytesMax ? shortCrc(value, crc) : crc32(value, crc);
-}
-
-/** The call into zlib costs more than 64 bytes are worth. */
-const shortBytesMax = 64;
-
-const crcTable = Int32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  return crc;
-});
-
-/** zlib's crc32, continued from `before`. */
-function shortCrc(bytes: Uint8Array, before: number): number {
-  let crc = ~before;
-  for (let index = 0; index < bytes.length; index++) crc = crcTable[(crc ^ bytes[index]!) & 0xff]! ^ (crc >>> 8);
-  return ~crc >>> 0;
+  return rowChecksum(keyChecksum(key), value);
 }
 
 /** The smallest key above `key`. */
@@ -461,7 +492,7 @@ function keyAfter(key: Uint8Array): Uint8Array {
  */
 function syncNames(path: string): void {
   const directories = process.platform === "win32" ? [] : [path, dirname(path)]; // they cannot be opened there
-  for (const name of [join(path, "data.mdb"), ...directories]) {
+  for (const name of [join(path, dataFile), ...directories]) {
     const descriptor = openSync(name, directories.includes(name) ? "r" : "r+");
     try {
       fsyncSync(descriptor);

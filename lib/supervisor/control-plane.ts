@@ -13,6 +13,9 @@ import { controlCallTimeoutMs } from "../base/limits.js";
 /** What a thread offers: named calls with plain arguments. */
 export type ControlApi = { readonly [name: string]: (...args: never[]) => unknown };
 
+/** Calls that take as long as there are bytes to read; they end with the thread at the latest. */
+const unlimited: ReadonlySet<string> = new Set(["recover"]);
+
 type Outcome = { readonly value: unknown } | { readonly error: WireError };
 
 interface Endpoint {
@@ -56,6 +59,7 @@ export class Remote<T extends ControlApi> {
     const timeout = new Promise<never>((_, reject) => {
       const late = (): void =>
         reject(new HoldfastError("HF_IO", `a thread did not answer "${name}" within ${controlCallTimeoutMs} ms`));
+      if (unlimited.has(name)) return;
       timer = setTimeout(late, controlCallTimeoutMs);
       timer.unref();
     });

@@ -23,6 +23,7 @@ import { Doorbell } from "../../lib/channel/doorbell.js";
 import type { Extras } from "../../lib/codec/extras.js";
 import { writeMessageHead } from "../../lib/codec/message-codec.js";
 import { PayloadCodec } from "../../lib/codec/payload-codec.js";
+import { LogWriter } from "../../lib/log/log-writer.js";
 import { writeManifest } from "../../lib/log/manifest.js";
 import type { Notes } from "../../lib/log/notes.js";
 import type { Address } from "../../lib/model/address.js";
@@ -35,7 +36,8 @@ import type { TaskInput } from "../../lib/shard/ports.js";
 import { egressCode } from "../../lib/shard/registry.js";
 import { keyText } from "../../lib/shard/rows.js";
 import type { CommitNotice } from "../../lib/snapshot/coordinator.js";
-import type { Delta } from "../../lib/snapshot/delta.js";
+import { type Delta, joinDelta } from "../../lib/snapshot/delta.js";
+import { EpochLog } from "../../lib/snapshot/epoch-log.js";
 import type { Recovered, RecoveryConfig } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
 import { Suspects, turnsNoteName } from "../../lib/snapshot/suspects.js";
@@ -450,6 +452,14 @@ export class World {
       base.sync();
       base.close();
     }
+    const empty = joinDelta(new Uint8Array(0), new Uint8Array(0));
+    const { segmentBytes, zeroAheadBytes } = this.params;
+    const sizes = { segmentBytes, zeroAheadBytes };
+    const writer = new LogWriter(this.#disk, `${dataDir}/log`, { generation: 1, firstSegment: 1, ...sizes });
+    const deltas = Array.from({ length: this.#shards }, (_, shard) => ({ shard, payload: empty }));
+    new EpochLog(writer, committed).append(committed, deltas, new Map());
+    writer.flush();
+    writer.close();
     const parts = { format: 1, application: "sim", hash: hashName, egresses: {}, functions } as const;
     const places = {
       generation: 1,

@@ -9,6 +9,7 @@ import { type ErrorCode, HoldfastError } from "../../lib/base/errors.js";
 import { durationOf, Progress } from "../../lib/cli/progress.js";
 import { type CliPorts, type RunningApplication, type RunStatus, runCli } from "../../lib/cli/run.js";
 import type { PendingTimer } from "../../lib/cli/timers.js";
+import type { VerifyReport } from "../../lib/cli/verify.js";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -41,6 +42,8 @@ describe("wrong usage exits with 2 and starts nothing", () => {
     ["--shards abc", ["run", app, "--data", data, "--shards", "abc"], /'abc' is invalid.*from 1 to 64/],
     ["--shards 1.5", ["run", app, "--data", data, "--shards", "1.5"], /from 1 to 64/],
     ["--shards 65", ["run", app, "--data", data, "--shards", "65"], /from 1 to 64/],
+    ["--recover-to last", ["run", app, "--data", data, "--recover-to", "last"], /epoch that the refused start named/],
+    ["verify without a directory", ["verify"], /missing required argument 'directory'/],
     ["too many arguments", ["run", app, app, "--data", data], /too many arguments/],
     [
       "a module that does not exist",
@@ -269,6 +272,49 @@ describe("progress", () => {
   });
 });
 
+describe("holdfast verify", () => {
+  const files = [
+    { path: "CURRENT", checked: "names MANIFEST-3", damage: [] },
+    { path: "log/000000000001", checked: "every record", damage: ["offset 8: the record does not verify"] },
+  ];
+
+  test("prints file by file what was checked and what is wrong, and the way out", async () => {
+    const cli = new FakeCli();
+    cli.report = { ...cli.report, sound: false, lastGood: 3, files, notes: ["state/1 is of another layout"] };
+    assert.equal(await cli.run(["verify", data]), 1);
+    assert.deepEqual(cli.out.trimEnd().split("\n"), [
+      "sound   CURRENT: names MANIFEST-3",
+      "DAMAGED log/000000000001: every record",
+      "        offset 8: the record does not verify",
+      "note    state/1 is of another layout",
+      "damaged: the last good epoch is 3 (holdfast run --recover-to 3)",
+    ]);
+    assert.equal(cli.started, undefined);
+  });
+
+  test("exits with 0 when all is sound, prints JSON, and says when nothing can be recovered", async () => {
+    const sound = new FakeCli();
+    assert.equal(await sound.run(["verify", data]), 0);
+    assert.match(sound.out, /^sound: .*epoch 7$/m);
+    const json = new FakeCli();
+    assert.equal(await json.run(["verify", "--json", data]), 0);
+    assert.deepEqual(JSON.parse(json.out), { ...JSON.parse(JSON.stringify(json.report)), dataDir: data });
+    const lost = new FakeCli();
+    lost.report = { ...lost.report, sound: false };
+    assert.equal(await lost.run(["verify", data]), 1);
+    assert.match(lost.out, /no epoch can be recovered/);
+  });
+});
+
+test("--recover-to goes to the start", async () => {
+  const cli = new FakeCli();
+  const ended = cli.run(["run", app, "--data", data, "--recover-to", "41"]);
+  await cli.began;
+  cli.signal("SIGTERM");
+  assert.equal(await ended, 0);
+  assert.deepEqual(cli.started?.options, { dataDir: data, recoverTo: 41 });
+});
+
 describe("holdfast timers", () => {
   const timer = { due: new Date(0), from: "a/b@\n", to: "a/c@1", token: "t", messageId: "00" };
 
@@ -380,6 +426,7 @@ class FakeCli {
   exits: number[] = [];
   started: { module: URL; options: object } | undefined;
   startFailure: Error | undefined;
+  report: VerifyReport = { dataDir: "", sound: true, committed: 7, lastGood: undefined, files: [], notes: [] };
   readonly application: FakeApplication;
   /** Resolves when the application is being attended to. */
   readonly began: Promise<void>;
@@ -398,6 +445,7 @@ class FakeCli {
         this.started = { module, options };
         return this.application;
       },
+      verify: async (dataDir) => ({ ...this.report, dataDir }),
       stdout: { write: (text) => (this.out += text) },
       stderr: { write: (text) => (this.err += text), columns: 60 },
       env,
