@@ -8,4 +8,5 @@ export const benches: ReadonlyMap<string, () => Promise<Bench>> = new Map<string
   ["latency", () => import("./latency/latency.js")],
   ["pause", () => import("./pause/pause.js")],
   ["local", () => import("./local/local.js")],
+  ["ingest", () => import("./ingest/ingest.js")],
 ]);

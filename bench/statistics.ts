@@ -20,3 +20,8 @@ export function rounded(value: number, digits = 3): number {
 export function millions(perSecond: number): string {
   return `${(perSecond / 1e6).toFixed(2)} M/s`;
 }
+
+/** A number with so many digits behind the point. */
+export function decimals(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

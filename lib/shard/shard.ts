@@ -654,8 +654,16 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#feeds.push(new IngressFeed(ingress, split, position, moved, this.#ports.wakeSelf, this));
   }
 
-  sendRouted(root: string, index: number, entry: FunctionEntry, id: string, payload: unknown, weight: number): void {
-    this.dispatch(entry, id, payload, weight, hashId32(`${root}#`), hashId32(root), index, undefined);
+  sendRouted(
+    idHi: number,
+    idLo: number,
+    index: number,
+    entry: FunctionEntry,
+    id: string,
+    payload: unknown,
+    weight: number,
+  ): void {
+    this.dispatch(entry, id, payload, weight, idHi, idLo, index, undefined);
   }
 
   reject(ingress: string, reject: Reject, error: unknown): void {
