@@ -9,4 +9,10 @@ export const benches: ReadonlyMap<string, () => Promise<Bench>> = new Map<string
   ["pause", () => import("./pause/pause.js")],
   ["local", () => import("./local/local.js")],
   ["ingest", () => import("./ingest/ingest.js")],
+  ["memory", () => import("./memory/memory.js")],
+  ["recovery", () => import("./recovery/recovery.js")],
+  ["timers", () => import("./timers/timers.js")],
+  ["micro", () => import("./micro/micro.js")],
+  ["peers", () => import("./peers/peers.js")],
+  ["curve", () => import("./curve/curve.js")],
 ]);

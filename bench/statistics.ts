@@ -25,3 +25,8 @@ export function millions(perSecond: number): string {
 export function decimals(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
+
+/** The value that a part of them do not exceed: 0.99 for the 99th percentile. They are in ascending order. */
+export function quantile(ascending: readonly number[], part: number): number {
+  return ascending[Math.min(ascending.length - 1, Math.floor(part * ascending.length))];
+}
