@@ -5,8 +5,10 @@ import { setTimeout as pause } from "node:timers/promises";
 /** Memory is at rest when it has moved by less than this part in each of some looks. */
 const restPart = 0.005;
 const restLooks = 3;
+/** A process at rest uses less of a core than this. */
+const restLoad = 0.1;
 const restLookMs = 500;
-const restMsMax = 30_000;
+const restMsMax = 90_000;
 
 /** Bytes of this process that are in memory. */
 export interface Resident {
@@ -32,14 +34,17 @@ export function residentBytes(): Resident {
   return { rss, own: rss };
 }
 
-/** Waits until merges and collections are over, which shows in memory that does not move any more. */
+/** Waits until merges and collections are over: memory does not move any more, and nothing is computed. */
 export async function atRest(): Promise<Resident> {
   const until = performance.now() + restMsMax;
   let resident = residentBytes();
   for (let looks = 0; looks < restLooks && performance.now() < until; ) {
+    const cpu = process.cpuUsage();
     await pause(restLookMs);
+    const { user, system } = process.cpuUsage(cpu);
+    const idle = (user + system) / 1000 < restLoad * restLookMs;
     const now = residentBytes();
-    looks = Math.abs(now.own - resident.own) <= restPart * resident.own ? looks + 1 : 0;
+    looks = idle && Math.abs(now.own - resident.own) <= restPart * resident.own ? looks + 1 : 0;
     resident = now;
   }
   return resident;

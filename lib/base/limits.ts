@@ -84,7 +84,7 @@ export const mergeIntervalMs = 4_000;
 /** Committed bytes not yet merged that start a merge early. */
 export const mergeBytesMax = 64 * MiB;
 /** The same while a shard has more addresses in memory than it should: only what is merged can be evicted. */
-export const mergeBytesCrowdedMax = 8 * MiB;
+export const mergeBytesCrowdedMax = 32 * MiB;
 /** Address space of one base; no disk is used in advance. */
 export const baseMapBytes = 64 * 1024 * MiB;
 

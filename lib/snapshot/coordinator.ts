@@ -234,7 +234,7 @@ export class Coordinator {
     this.#press();
     const running = this.merges.find((merge) => merge.running);
     if (running !== undefined) {
-      if (running.slice(this.#lagsBehind ? mergeSliceRowsBehindMax : mergeSliceRowsMax)) {
+      if (running.slice(this.#lagsBehind || this.#crowded ? mergeSliceRowsBehindMax : mergeSliceRowsMax)) {
         this.trim();
         this.#wakeCrowded();
       }
