@@ -7,7 +7,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BenchOptions, BenchResult } from "../bench.js";
 import { childResult } from "../child-process.js";
-import { median, rounded, spread } from "../statistics.js";
+import { decimals, median, spread } from "../statistics.js";
 import type { WalkReport, WalkTask } from "./walk-process.js";
 
 /** One point. */
@@ -48,7 +48,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const measure = async (x: number, task: Omit<WalkTask, "dataDir">): Promise<CurvePoint> => {
     const report = await point(task);
     messages += report.messages;
-    const found = { x, perSecond: Math.round(median(report.rates)), spread: rounded(spread(report.rates), 2) };
+    const found = { x, perSecond: Math.round(median(report.rates)), spread: decimals(spread(report.rates), 2) };
     log(`${task.shards} shards, ${task.keys} addresses, ${task.textLength} characters: ${found.perSecond} msg/s`);
     return found;
   };
@@ -65,7 +65,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const last = series.addresses[series.addresses.length - 1];
   return {
     name: "curve",
-    value: rounded(base.perSecond / last.perSecond, 2),
+    value: decimals(base.perSecond / last.perSecond, 2),
     unit: `times the cost of a message with ${base.x} addresses, with ${last.x}`,
     rounds: usual.rounds,
     spread: Math.max(...series.addresses.map((found) => found.spread)),

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Application, start } from "../../lib/index.js";
 import type { BenchOptions, BenchResult } from "../bench.js";
-import { median, decimals, spread } from "../statistics.js";
+import { decimals, median, spread } from "../statistics.js";
 import { type OrdersFile, writeOrders } from "./orders.js";
 
 const MB = 1e6;

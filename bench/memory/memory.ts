@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BenchOptions, BenchResult } from "../bench.js";
 import { childResult } from "../child-process.js";
-import { median, rounded, spread } from "../statistics.js";
+import { decimals, median, spread } from "../statistics.js";
 import type { MemoryReport, MemoryTask } from "./memory-process.js";
 
 const MiB = 1024 * 1024;
@@ -29,23 +29,23 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   }
   const over = (pick: (report: MemoryReport) => number): number => median(reports.map(pick));
   const values = reports.map(cap ? cappedMiB : ({ fullHeap, emptyHeap }) => (fullHeap - emptyHeap) / addresses);
-  const common = { rounds, spread: rounded(spread(values), 2), checksum: addresses, shards, addresses };
+  const common = { rounds, spread: decimals(spread(values), 2), checksum: addresses, shards, addresses };
   if (cap) {
     return {
       name: "memory",
-      value: rounded(median(values), 0),
+      value: decimals(median(values), 0),
       unit: "MiB over the empty engine, mapped files excepted",
-      max: rounded(
+      max: decimals(
         over(({ plateauMax, empty }) => (plateauMax.own - empty.own) / MiB),
         0,
       ),
       ...common,
       residentMax,
-      rssMiB: rounded(
+      rssMiB: decimals(
         over(({ plateau, empty }) => (plateau.rss - empty.rss) / MiB),
         0,
       ),
-      emptyRssMiB: rounded(
+      emptyRssMiB: decimals(
         over(({ empty }) => empty.rss / MiB),
         0,
       ),
@@ -54,14 +54,14 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   }
   return {
     name: "memory",
-    value: rounded(median(values), 0),
+    value: decimals(median(values), 0),
     unit: "bytes of heap per address",
     ...common,
-    rssPerAddress: rounded(
+    rssPerAddress: decimals(
       over(({ full, empty }) => (full.own - empty.own) / addresses),
       0,
     ),
-    emptyRssMiB: rounded(
+    emptyRssMiB: decimals(
       over(({ empty }) => empty.rss / MiB),
       0,
     ),

@@ -4,7 +4,7 @@
  */
 import { Bench } from "tinybench";
 import type { BenchOptions, BenchResult } from "../bench.js";
-import { median, rounded, spread } from "../statistics.js";
+import { decimals, median, spread } from "../statistics.js";
 import { base } from "./base.js";
 import { decoding, encoding } from "./codec.js";
 import type { Comparison, Contender } from "./comparison.js";
@@ -38,10 +38,10 @@ export async function run({ quick, log }: BenchOptions): Promise<BenchResult> {
   const ratios = rows.map(({ ratio }) => ratio);
   return {
     name: "micro",
-    value: rounded(median(ratios), 2),
+    value: decimals(median(ratios), 2),
     unit: "times as fast as the best baseline, median of the parts",
     rounds: rows.length,
-    spread: rounded(spread(ratios), 2),
+    spread: decimals(spread(ratios), 2),
     checksum: rows.length,
     parts: rows,
   };
@@ -62,7 +62,7 @@ async function compare(comparison: Comparison, quick: boolean): Promise<Row> {
   const ns = contenders.map((_, index) => {
     const { result } = bench.tasks[index];
     if (result.state !== "completed") throw new Error(`${name}: ${contenders[index].name} was ${result.state}`);
-    return rounded((result.latency.p50 * 1e6) / operations, 1);
+    return decimals((result.latency.p50 * 1e6) / operations, 1);
   });
   const best = Math.min(...ns.slice(1));
   return {
@@ -70,7 +70,7 @@ async function compare(comparison: Comparison, quick: boolean): Promise<Row> {
     engine: engine.name,
     ns: ns[0],
     baselines: Object.fromEntries(baselines.map((baseline, index) => [baseline.name, ns[index + 1]])),
-    ratio: rounded(best / ns[0], 2),
+    ratio: decimals(best / ns[0], 2),
   };
 }
 

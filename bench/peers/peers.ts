@@ -3,7 +3,7 @@
  * installed is skipped, and the result says so.
  */
 import type { BenchOptions, BenchResult } from "../bench.js";
-import { median, rounded, spread } from "../statistics.js";
+import { decimals, median, spread } from "../statistics.js";
 import { bullmq } from "./bullmq.js";
 import { holdfast } from "./holdfast.js";
 import { nact } from "./nact.js";
@@ -67,9 +67,9 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     value: Math.round(median(ours)),
     unit: "msg/s",
     baseline: Math.round(baseline),
-    ratio: rounded(median(ours) / baseline, 2),
+    ratio: decimals(median(ours) / baseline, 2),
     rounds,
-    spread: rounded(spread(ours), 2),
+    spread: decimals(spread(ours), 2),
     checksum: counted,
     keys,
     peers: standings,

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { BenchOptions, BenchResult } from "../bench.js";
 import { spawnModule } from "../child-process.js";
-import { median, rounded, spread } from "../statistics.js";
+import { decimals, median, spread } from "../statistics.js";
 import { textLength } from "./archive.app.js";
 import type { FirstTurn, Looked, RecoveryTask } from "./recovery-process.js";
 
@@ -55,16 +55,16 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     const sorted = [...times].sort((a, b) => a - b);
     return {
       name: "recovery",
-      value: rounded(median(times), 2),
+      value: decimals(median(times), 2),
       unit: "s",
-      p50: rounded(median(times), 2),
-      max: rounded(sorted[sorted.length - 1], 2),
+      p50: decimals(median(times), 2),
+      max: decimals(sorted[sorted.length - 1], 2),
       rounds,
-      spread: rounded(spread(times), 2),
+      spread: decimals(spread(times), 2),
       checksum,
       shards,
       stateMiB: megabytes(join(prepared, "state")),
-      tailMiB: rounded((tailPages * pageBytes) / MiB, 1),
+      tailMiB: decimals((tailPages * pageBytes) / MiB, 1),
       addresses: pages,
     };
   } finally {

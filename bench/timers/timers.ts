@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BenchOptions, BenchResult } from "../bench.js";
 import { childResult } from "../child-process.js";
-import { median, quantile, rounded, spread } from "../statistics.js";
+import { decimals, median, quantile, spread } from "../statistics.js";
 import type { TimersReport, TimersTask } from "./timers-process.js";
 
 const MiB = 1024 * 1024;
@@ -29,18 +29,18 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     );
   }
   const values = reports.map(over);
-  const late = (part: number): number => rounded(median(reports.map(({ lateness }) => quantile(lateness, part))), 2);
+  const late = (part: number): number => decimals(median(reports.map(({ lateness }) => quantile(lateness, part))), 2);
   return {
     name: "timers",
-    value: rounded(median(values), 0),
+    value: decimals(median(values), 0),
     unit: "MiB over the empty engine, mapped files excepted",
     rounds,
-    spread: rounded(spread(values), 2),
+    spread: decimals(spread(values), 2),
     checksum: due,
     shards,
     pending,
-    rssMiB: rounded(median(reports.map(({ full, empty }) => (full.rss - empty.rss) / MiB)), 0),
-    emptyRssMiB: rounded(median(reports.map(({ empty }) => empty.rss / MiB)), 0),
+    rssMiB: decimals(median(reports.map(({ full, empty }) => (full.rss - empty.rss) / MiB)), 0),
+    emptyRssMiB: decimals(median(reports.map(({ empty }) => empty.rss / MiB)), 0),
     setPerSecond: Math.round(pending / median(reports.map(({ seconds }) => seconds))),
     duePerSecond,
     lateMs: { p50: late(0.5), p99: late(0.99), max: late(1) },
