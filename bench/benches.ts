@@ -8,4 +8,11 @@ export const benches: ReadonlyMap<string, () => Promise<Bench>> = new Map<string
   ["latency", () => import("./latency/latency.js")],
   ["pause", () => import("./pause/pause.js")],
   ["local", () => import("./local/local.js")],
+  ["ingest", () => import("./ingest/ingest.js")],
+  ["memory", () => import("./memory/memory.js")],
+  ["recovery", () => import("./recovery/recovery.js")],
+  ["timers", () => import("./timers/timers.js")],
+  ["micro", () => import("./micro/micro.js")],
+  ["peers", () => import("./peers/peers.js")],
+  ["curve", () => import("./curve/curve.js")],
 ]);

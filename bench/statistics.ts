@@ -20,3 +20,13 @@ export function rounded(value: number, digits = 3): number {
 export function millions(perSecond: number): string {
   return `${(perSecond / 1e6).toFixed(2)} M/s`;
 }
+
+/** A number with so many digits behind the point. */
+export function decimals(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
+
+/** The value that a part of them do not exceed: 0.99 for the 99th percentile. They are in ascending order. */
+export function quantile(ascending: readonly number[], part: number): number {
+  return ascending[Math.min(ascending.length - 1, Math.floor(part * ascending.length))];
+}

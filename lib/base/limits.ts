@@ -77,10 +77,14 @@ export const logZeroAheadBytes = 4 * MiB;
 export const logBytesMax = 1024 * MiB;
 /** Rows of one merge slice (one LMDB transaction). */
 export const mergeSliceRowsMax = 500;
+/** The same while merges lag behind: longer stalls of a commit, and fewer syncs for as many rows. */
+export const mergeSliceRowsBehindMax = 4_000;
 /** Time between two merges of a base. */
 export const mergeIntervalMs = 4_000;
 /** Committed bytes not yet merged that start a merge early. */
 export const mergeBytesMax = 64 * MiB;
+/** The same while a shard has more addresses in memory than it should: only what is merged can be evicted. */
+export const mergeBytesCrowdedMax = 32 * MiB;
 /** Address space of one base; no disk is used in advance. */
 export const baseMapBytes = 64 * 1024 * MiB;
 

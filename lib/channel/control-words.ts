@@ -11,7 +11,7 @@
  *
  *     word   0 want · 1 committed · 2 waiting · 3 pressure · 4 storage parked · 5 in transaction
  *     then   a line (16 words) per shard: epoch · parked · dirty · heartbeat · turn code · idle ·
- *            room wanted · gateway room wanted
+ *            room wanted · gateway room wanted · crowded
  *     then   tails: [parity][from][to]
  */
 import { invariant } from "../base/invariant.js";
@@ -32,6 +32,7 @@ const turnWord = 4;
 const idleWord = 5;
 const roomWantedWord = 6;
 const gatewayRoomWantedWord = 7;
+const crowdedWord = 8;
 
 /** Bit of `pressure`: the log is long or its disk full. Any bit closes ingress and gateway. */
 export const logPressure = 1;
@@ -139,6 +140,14 @@ export class ControlWords {
   }
   setGatewayRoomWanted(shard: number, value: boolean): void {
     Atomics.store(this.words, this.#line(shard) + gatewayRoomWantedWord, value ? 1 : 0);
+  }
+
+  /** Shard `shard` has more addresses in memory than it should: merges make those evictable. Writer: that shard. */
+  crowded(shard: number): boolean {
+    return Atomics.load(this.words, this.#line(shard) + crowdedWord) === 1;
+  }
+  setCrowded(shard: number, value: boolean): void {
+    Atomics.store(this.words, this.#line(shard) + crowdedWord, value ? 1 : 0);
   }
 
   /** Grows while the loop of `shard` turns. Writer: that shard. */

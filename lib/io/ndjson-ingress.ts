@@ -9,7 +9,7 @@
  * N2. At most two chunks are held, and one line that crosses them.
  * N3. What was read before a failure is handed out before the failure is thrown.
  */
-import { isUtf8 } from "node:buffer";
+import { isAscii, isUtf8 } from "node:buffer";
 import { HoldfastError } from "../base/errors.js";
 import { KiB, MiB } from "../base/limits.js";
 import { EgressDefinition } from "../model/egress.js";
@@ -93,6 +93,8 @@ class NdjsonReader implements SplitReader, ByteSink {
   readonly #source: ByteSource;
   /** A chunk read ahead, given to the splitter when the one before is used up. */
   #ahead: Buffer | undefined;
+  /** The chunk that is cut into lines, when all of it is ASCII: such lines take a shorter way to text. */
+  #ascii: Buffer | undefined;
   #ended = false;
   #failure: HoldfastError | undefined;
   #closed = false;
@@ -153,6 +155,7 @@ class NdjsonReader implements SplitReader, ByteSink {
     const ahead = this.#ahead;
     if (ahead !== undefined) {
       this.#ahead = undefined;
+      this.#ascii = isAscii(ahead) ? ahead : undefined;
       this.#lines.push(ahead);
       this.#source.ask(); // N2: into the chunk that was just used up
       return true;
@@ -182,9 +185,10 @@ class NdjsonReader implements SplitReader, ByteSink {
 
   #parse(): IngressItem {
     const { memory, lineFrom, lineTo, start, after } = this.#lines;
-    const text = memory.toString("utf8", lineFrom, lineTo);
+    const ascii = memory === this.#ascii;
+    const text = memory.toString(ascii ? "latin1" : "utf8", lineFrom, lineTo);
     // Bytes that are not UTF-8 become U+FFFD, which a line may also contain by right: only then is it looked at again.
-    if (text.includes(replacement) && !isUtf8(memory.subarray(lineFrom, lineTo))) {
+    if (!ascii && text.includes(replacement) && !isUtf8(memory.subarray(lineFrom, lineTo))) {
       return this.#bad(new Error("the line is not valid UTF-8"));
     }
     let value: unknown;

@@ -4,11 +4,14 @@
  * Owner and thread: the shard.
  * F1. The position moves past an item only together with the messages routed from it, in the same epoch.
  * F2. A record whose router throws sends nothing.
+ * F3. A record read again has the same message id: it is made of its split and its place there.
  */
 import { HoldfastError } from "../base/errors.js";
 import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import type { Address } from "../model/address.js";
 import type { IngressDefinition, IngressItem, Reject, SplitReader } from "../model/ingress.js";
+import { childHi, childLo } from "../model/message-id.js";
+import { hashId } from "../partition/hash.js";
 import type { FunctionEntry, Registry } from "./registry.js";
 
 /** Code units of a rejected record that are kept. */
@@ -22,8 +25,16 @@ export function splitKey(ingress: string, split: string): string {
 /** What a feed gives to its shard. */
 export interface FeedPort {
   readonly registry: Registry;
-  /** Sends one message of the record at `root`. */
-  sendRouted(root: string, index: number, entry: FunctionEntry, id: string, payload: unknown, weight: number): void;
+  /** Sends the `index`-th message of the record with this id. */
+  sendRouted(
+    idHi: number,
+    idLo: number,
+    index: number,
+    entry: FunctionEntry,
+    id: string,
+    payload: unknown,
+    weight: number,
+  ): void;
   reject(ingress: string, reject: Reject, error: unknown): void;
 }
 
@@ -37,6 +48,7 @@ export class IngressFeed {
   readonly #split: string;
   readonly #reader: SplitReader;
   readonly #port: FeedPort;
+  readonly #hash: number;
   readonly #routed: { entry: FunctionEntry; id: string; payload: unknown; weight: number }[] = [];
 
   constructor(
@@ -51,6 +63,7 @@ export class IngressFeed {
     this.#split = split;
     this.#port = port;
     this.key = splitKey(ingress.name, split);
+    this.#hash = hashId(this.key) | 0;
     this.position = position;
     this.moved = moved;
     this.#reader = ingress.open(split, position, wake);
@@ -81,12 +94,20 @@ export class IngressFeed {
     } catch (error) {
       return this.#refuse(error, textOf(item.value), item.where); // F2
     }
-    const root = `${this.key}/${item.where}`;
+    const place = this.#placeOf(item);
+    const idLo = childLo(this.#hash, place | 0);
+    const idHi = childHi(this.#hash, idLo, Math.floor(place / 2 ** 32));
     for (let i = 0; i < this.#routed.length; i++) {
       const { entry, id, payload, weight } = this.#routed[i];
-      this.#port.sendRouted(root, i, entry, id, payload, weight);
+      this.#port.sendRouted(idHi, idLo, i, entry, id, payload, weight);
     }
     return "record";
+  }
+
+  /** F3: what tells a record from the others of its split: its position where that is a whole number. */
+  #placeOf({ position, where }: Extract<IngressItem, { kind: "record" }>): number {
+    if (Number.isSafeInteger(position)) return position as number;
+    return hashId(where) + (hashId(`${where}#`) >>> 11) * 2 ** 32; // 53 bits
   }
 
   readonly #to = (address: Address<never, unknown>, message: unknown): void => {

@@ -120,6 +120,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   readonly #orphans: number;
   /** Looks for a message that threads die of; undefined unless recovery is suspicious, and after a while. */
   #trial: Trial | undefined;
+  #crowded = false;
 
   constructor(config: ShardConfig, ports: ShardPorts, restored: RestoredShard) {
     this.index = config.index;
@@ -216,7 +217,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#publish();
     work += this.#ports.capture.step();
     this.#mailbox.forgetResolved();
-    work += this.#state.evict();
+    work += this.#evict();
     this.rows.settle();
     this.press();
     return work;
@@ -242,6 +243,15 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   #stepParts(): number {
     let work = 0;
     for (let i = 0; i < this.#parts.length; i++) work += this.#parts[i].step?.() ?? 0;
+    return work;
+  }
+
+  /** Says on the way whether merges would help. */
+  #evict(): number {
+    const work = this.#state.evict();
+    const { crowded } = this.#state;
+    if (crowded !== this.#crowded) this.#ports.control.setCrowded(this.index, crowded);
+    this.#crowded = crowded;
     return work;
   }
 
@@ -658,8 +668,16 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#feeds.push(new IngressFeed(ingress, split, position, moved, this.#ports.wakeSelf, this));
   }
 
-  sendRouted(root: string, index: number, entry: FunctionEntry, id: string, payload: unknown, weight: number): void {
-    this.dispatch(entry, id, payload, weight, hashId32(`${root}#`), hashId32(root), index, undefined);
+  sendRouted(
+    idHi: number,
+    idLo: number,
+    index: number,
+    entry: FunctionEntry,
+    id: string,
+    payload: unknown,
+    weight: number,
+  ): void {
+    this.dispatch(entry, id, payload, weight, idHi, idLo, index, undefined);
   }
 
   reject(ingress: string, reject: Reject, error: unknown): void {

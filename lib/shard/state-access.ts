@@ -43,6 +43,11 @@ export class StateAccess {
     this.#residentMax = residentMax;
   }
 
+  /** More instances are in memory than should be. */
+  get crowded(): boolean {
+    return this.resident > this.#residentMax;
+  }
+
   touch({ entry, hash }: Message): void {
     this.#touched ^= entry.instances.touch(hash);
   }
@@ -93,7 +98,7 @@ export class StateAccess {
 
   /** One slice of eviction when there are too many residents. Returns the amount of work. */
   evict(): number {
-    if (this.resident <= this.#residentMax) return 0;
+    if (!this.crowded) return 0;
     if (this.#sweep === undefined) {
       const epoch = this.#rows.baseEpoch(); // S2
       if (epoch === this.#sweepEpoch) return 0; // nothing was merged since the last sweep
@@ -102,7 +107,7 @@ export class StateAccess {
     }
     for (let looked = 0; looked < sweepPerStepMax; looked++) {
       const { value: instance, done } = this.#sweep.next();
-      if (done || this.resident <= this.#residentMax) {
+      if (done || !this.crowded) {
         this.#sweep = undefined;
         return 0; // a sweep that frees nothing must not keep the shard awake
       }

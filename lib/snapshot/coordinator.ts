@@ -12,7 +12,13 @@
  */
 import type { Clock } from "../base/clock.js";
 import { invariant } from "../base/invariant.js";
-import { logBytesMax, mergeBytesMax } from "../base/limits.js";
+import {
+  logBytesMax,
+  mergeBytesCrowdedMax,
+  mergeBytesMax,
+  mergeSliceRowsBehindMax,
+  mergeSliceRowsMax,
+} from "../base/limits.js";
 import { type ControlWords, logPressure, stopTurns } from "../channel/control-words.js";
 import type { ShardCounts } from "../shard/ports.js";
 import type { EncodedWatermark, Watermarks } from "./commit-record.js";
@@ -229,17 +235,47 @@ export class Coordinator {
     this.#press();
     const running = this.merges.find((merge) => merge.running);
     if (running !== undefined) {
-      if (running.slice()) this.trim();
+      if (running.slice(this.#lagsBehind || this.#crowded ? mergeSliceRowsBehindMax : mergeSliceRowsMax)) {
+        this.trim();
+        this.#wakeCrowded();
+      }
       return true;
     }
-    const bytes = this.merges.reduce((sum, merge) => sum + merge.bytes, 0);
     const next = this.merges.find((merge) => merge.pending);
-    if (next !== undefined && (now - this.#mergedAt >= this.#config.mergeIntervalMs || bytes >= mergeBytesMax)) {
+    if (next !== undefined && (now - this.#mergedAt >= this.#config.mergeIntervalMs || this.#lagsBehind)) {
       next.start();
       if (!this.merges.some((merge) => merge.pending)) this.#mergedAt = now;
       return true;
     }
     return this.#log.log.prepare();
+  }
+
+  /** Bytes folded and in no merge yet. */
+  get #unmergedBytes(): number {
+    return this.merges.reduce((sum, merge) => sum + merge.bytes, 0);
+  }
+
+  /** Unmerged bytes that start a merge before its time. */
+  get #mergeBytes(): number {
+    return this.#crowded ? mergeBytesCrowdedMax : mergeBytesMax;
+  }
+
+  /** What came while a merge runs would already start the next one. */
+  get #lagsBehind(): boolean {
+    return this.#unmergedBytes >= this.#mergeBytes;
+  }
+
+  /** Some shard waits for merges, to evict what they make clean. */
+  get #crowded(): boolean {
+    const { control } = this.#ports;
+    for (let shard = 0; shard < control.shards; shard++) if (control.crowded(shard)) return true;
+    return false;
+  }
+
+  /** A shard that sleeps evicts nothing: now it can. */
+  #wakeCrowded(): void {
+    const { control } = this.#ports;
+    for (let shard = 0; shard < control.shards; shard++) if (control.crowded(shard)) this.#ports.wakeShard(shard);
   }
 
   /** Backpressure by the size of the live log, and by a full disk. */

@@ -69,11 +69,11 @@ export class Merge {
     this.bytes = 0;
   }
 
-  /** Applies one slice of the running merge; true when it was the last. */
-  slice(): boolean {
+  /** Applies one slice of the running merge, of at most so many rows; true when it was the last. */
+  slice(rowsMax = mergeSliceRowsMax): boolean {
     const running = this.#running;
     invariant(running !== undefined, "a merge runs");
-    const end = Math.min(running.order.length, running.next + mergeSliceRowsMax);
+    const end = Math.min(running.order.length, running.next + rowsMax);
     const rows: Row[] = [];
     for (let i = running.next; i < end; i++) {
       const row = running.order[i];
