@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test, { describe } from "node:test";
 import { add, runBatch } from "./batch.js";
-import { canaryIsCaught, canarySeed } from "./canary.js";
+import { canarySeed, canaryWorlds } from "./canary.js";
 import { features } from "./features.js";
 import { minimise } from "./minimise.js";
 import { mutantNames, plantMutant, worldsOf } from "./mutants.js";
@@ -51,14 +51,14 @@ describe("the engine in simulated worlds", () => {
   });
 
   test("finds the bug that every run of the simulator plants", async () => {
-    assert.equal(await canaryIsCaught(), true);
+    assert.notEqual(await canarySeed(), undefined);
   });
 
   test("finds a smaller world that breaks the same rule", async () => {
+    const seed = (await canarySeed()) as number;
     const takeOut = plantMutant("norecord");
     try {
-      const seed = canarySeed;
-      const least = await minimise(seed, {});
+      const least = await minimise(seed, canaryWorlds);
       assert.ok((least.without?.length ?? 0) > 10, `it does without ${least.without?.length} things`);
       assert.ok((least.steps ?? Number.POSITIVE_INFINITY) < 200, `it takes ${least.steps} steps`);
       assert.equal(await failureOf(seed, least), await failureOf(seed, least));
