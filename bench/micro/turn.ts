@@ -99,6 +99,7 @@ function newShard(): Shard {
       session: 1,
       epoch: 0,
       splits: [{ ingress: "first", split: "all" }],
+      suspects: undefined,
       limits,
     },
     {
@@ -115,6 +116,7 @@ function newShard(): Shard {
       wakeForRoom: () => {},
       wakeSelf: () => {},
       offload: () => Promise.reject(new Error("nothing is offloaded")),
+      noteTurns: () => {},
       report: ({ kind }) => {
         throw new Error(`a counter was ${kind}`);
       },
