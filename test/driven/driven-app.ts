@@ -2,11 +2,8 @@
  * The program of a driven process: starts an application and does what its parent says.
  *
  * D1. It never outlives its parent.
- * D2. Of the threads of an application the storage thread begins first, and no other is made but those of shards:
- *     driven applications offload nothing.
  */
 import { closeSync, openSync } from "node:fs";
-import type { Worker } from "node:worker_threads";
 import { Address, type Application, start } from "../../lib/index.js";
 import {
   type DrivenCall,
@@ -17,14 +14,10 @@ import {
   type Quiescence,
   type ToldError,
 } from "./protocol.js";
+import { endThread, threadsOf } from "./threads.js";
 
 const plan = JSON.parse(process.env[planVariable] ?? "") as DrivenPlan;
-const threads: Worker[] = [];
 
-process.on("worker", (worker) => {
-  threads.push(worker);
-  worker.once("exit", () => threads.splice(threads.indexOf(worker), 1));
-});
 process.on("disconnect", dieToo);
 
 say({ kind: "hello" });
@@ -42,7 +35,7 @@ function dieToo(): void {
 async function run(app: Application): Promise<void> {
   app.on("restarted", ({ reason }) => say({ kind: "restarted", reason: told(reason) }));
   app.on("warning", ({ message }) => say({ kind: "warning", message }));
-  app.on("parked", ({ address, error }) => say({ kind: "parked", address, error: told(error) }));
+  app.on("parked", ({ address, error }) => say({ kind: "parked", address, error: told(error.cause ?? error) }));
   say({ kind: "running" });
   const reports = setInterval(
     () => say({ kind: "status", status: app.status(), rssBytes: rssBytes() }),
@@ -70,7 +63,7 @@ function perform(app: Application, asked: DrivenCall): unknown {
   const calls: { readonly [K in keyof DrivenCalls]: (...args: Parameters<DrivenCalls[K]>) => unknown } = {
     quiesce: (farMs) => quiesce(app, farMs),
     endShard,
-    endStorage: () => threads[0].terminate(), // D2
+    endStorage: () => endThread(threadsOf("storage")[0]),
     abort: () => process.abort(),
     send: (type, id, message) => app.send(new Address(type, id), message as never),
     useUpFiles,
@@ -84,15 +77,26 @@ function perform(app: Application, asked: DrivenCall): unknown {
  * set a timer, and a timer may have fired between the two looks.
  */
 async function quiesce(app: Application, farMs: number): Promise<Quiescence> {
+  let released = 0;
   for (;;) {
     await app.drained();
     const { turns } = app.status();
     const pending = await app.timers.list({ limit: 10_000 });
     const farTimers = pending.filter(({ due }) => due.getTime() > Date.now() + farMs).length;
+    const accused = await releaseAccused(app);
+    released += accused;
     await app.drained();
     const status = app.status();
-    if (farTimers === pending.length && status.turns === turns) return { farTimers, status };
+    if (accused === 0 && farTimers === pending.length && status.turns === turns) return { farTimers, released, status };
   }
+}
+
+/** A kill from outside, in the middle of the same turn again and again, makes its message look guilty. */
+async function releaseAccused(app: Application): Promise<number> {
+  const quarantined = await app.quarantine.list();
+  const accused = quarantined.filter(({ error }) => told(error).code === "HF_KILLS_WORKER");
+  for (const { address } of accused) await app.quarantine.retry(address);
+  return accused.length;
 }
 
 /** 0 when it cannot be read: a file is opened for it. */
@@ -105,9 +109,9 @@ function rssBytes(): number {
 }
 
 function endShard(dice: number): boolean {
-  const shards = threads.slice(1); // D2
+  const shards = threadsOf("shard");
   if (shards.length === 0) return false;
-  void shards[Math.floor(dice * shards.length)].terminate();
+  endThread(shards[Math.floor(dice * shards.length)]);
   return true;
 }
 

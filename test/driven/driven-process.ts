@@ -54,6 +54,7 @@ export class DrivenProcess {
   /** Why the shards were restarted, each time. */
   readonly restarts: string[] = [];
   readonly warnings: string[] = [];
+  /** What was quarantined, but for what died with its thread or process. */
   readonly parked: string[] = [];
   /** Called for each status. */
   onStatus: (status: Status) => void = () => {};
@@ -127,7 +128,7 @@ export class DrivenProcess {
         this.warnings.push(said.message);
         break;
       case "parked":
-        this.parked.push(`${said.address}: ${said.error.message}`);
+        if (said.error.code !== "HF_KILLS_WORKER") this.parked.push(`${said.address}: ${said.error.message}`);
         break;
       case "failed":
         this.#failure = said.error;

@@ -23,7 +23,7 @@ export interface ToldError {
 export interface DrivenCalls {
   /**
    * Waits until no message, timer or operation is pending any more. Delayed messages that are due in more than `farMs` by
-   * the wall clock are not waited for.
+   * the wall clock are not waited for. What a kill has made look guilty (`HF_KILLS_WORKER`) is released from quarantine.
    */
   quiesce(farMs: number): Quiescence;
   /** Ends the thread of a shard from outside, wherever it is. False when there was none. */
@@ -43,6 +43,8 @@ export interface DrivenCalls {
 export interface Quiescence {
   /** Delayed messages that were not waited for. */
   readonly farTimers: number;
+  /** Addresses that were quarantined because threads or processes had died while they had a turn; they were released. */
+  readonly released: number;
   readonly status: Status;
 }
 
@@ -62,6 +64,7 @@ export type DrivenSaid =
   | { readonly kind: "status"; readonly status: Status; readonly rssBytes: number }
   | { readonly kind: "restarted"; readonly reason: ToldError }
   | { readonly kind: "warning"; readonly message: string }
+  /** `error` is what was thrown. */
   | { readonly kind: "parked"; readonly address: string; readonly error: ToldError }
   /** The start was refused, or the application has ended with an error; the process exits with 1. */
   | { readonly kind: "failed"; readonly error: ToldError }

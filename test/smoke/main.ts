@@ -114,13 +114,13 @@ function pause(ms: number): Promise<void> {
 }
 
 function report(): void {
-  const { findings, tracker } = workload;
+  const { findings, tracker, released } = workload;
   for (const example of findings.examples) console.error(example);
   if (findings.count > 0) console.error(`seed ${seed}: the folder of the run is ${workload.folder}`);
   else workload.remove();
   const seconds = Math.round((performance.now() - began) / 100) / 10;
   const { kills: killed, ...more } = counts;
   const verdict = { invocations: tracker.invocationsTotal, kills: killed, mismatches: findings.count };
-  console.log(JSON.stringify({ ...verdict, ...more, messages, instances, seconds, seed }));
+  console.log(JSON.stringify({ ...verdict, ...more, released, messages, instances, seconds, seed }));
   process.exit(findings.count > 0 ? 1 : 0); // takes along a process that was left running
 }
