@@ -167,7 +167,7 @@ export const restartBackoffBaseMs = 50;
 export const restartBackoffMaxMs = 5_000;
 /** Starts in a row that came to nothing, the last one included, from which on turns are written down before they run. */
 export const suspiciousStarts = 3;
-/** A start that committed no more epochs than this came to nothing. */
+/** A start under suspicion that committed no more epochs than this came to nothing. */
 export const epochsInVainMax = 16;
 /** Deaths while a message ran after which it is not run any more. */
 export const deathsMax = 2;

@@ -4,8 +4,10 @@
  *     normal ── ends badly, again and again ──▶ on trial ── a message was blamed twice ──▶ it is not run any more
  *
  * Owner and thread: the storage thread's.
- * C1. A start is suspicious when it is the third in a row that the one before left behind without having committed much,
- *     or when threads of this process have died twice within the restart window. Then turns are written down (shard/trial.ts).
+ * C1. A start is suspicious when threads of this process have died twice within the restart window, or when it is the
+ *     third of a process in a row, and those before ended without having committed anything: a process may be ended by
+ *     anybody at any time, and that its messages are not to blame is the rule. Once there is a suspicion, few commits do
+ *     not end it. Then turns are written down (shard/trial.ts).
  * C2. Each end of a generation on trial is looked at once: its notes go with the look.
  * C3. An end that something else explains blames nobody: a stop, a disk error, a thread that did not die by itself.
  */
@@ -60,7 +62,7 @@ export class Suspects {
   begin(epoch: number, shards: number, ending: Ending): Suspicion {
     this.#shards = shards;
     const old = parsed<Record>(this.#notes.read(recordName));
-    const ends = old === undefined ? 0 : epoch - old.epoch <= epochsInVainMax ? old.ends + 1 : 1;
+    const ends = old === undefined ? 0 : this.#wasInVain(old, epoch) ? old.ends + 1 : 1;
     const blamed = old?.suspects === undefined ? [] : this.blame(this.#turns(old.shards), ending);
     this.#forgetTurns(old?.shards ?? 0); // C2
     const suspicious = ends + 1 >= suspiciousStarts || ending.restarts + 1 >= suspiciousStarts; // C1
@@ -84,6 +86,11 @@ export class Suspects {
     const pending = noted.flatMap((note) => note.pending);
     if (pending.length > 0 || restarts === 0) return pending; // a process may have been killed between two turns
     return noted.flatMap(({ last }) => last ?? []);
+  }
+
+  /** C1 */
+  #wasInVain(old: Record, epoch: number): boolean {
+    return epoch - old.epoch <= (old.suspects === undefined ? 0 : epochsInVainMax);
   }
 
   #forgetTurns(shards: number): void {
