@@ -71,7 +71,7 @@ function scale({ points, logarithmic }: Chart, width: number): (x: number) => nu
 function niceTop(value: number): number {
   const wanted = value * 1.18;
   const unit = 10 ** Math.floor(Math.log10(wanted));
-  return (([1, 2, 4, 8].find((step) => step * unit >= wanted) ?? 10) * unit) as number;
+  return (([1, 2, 3, 4, 6, 8].find((step) => step * unit >= wanted) ?? 10) * unit) as number;
 }
 
 function place(value: number): string {
