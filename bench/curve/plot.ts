@@ -33,6 +33,7 @@ function page({ at, commit, node, machine, result }: SavedResult): string {
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif">`,
+    "<title>Scale curve of Holdfast</title>",
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     text(24, 34, "Holdfast: hop workload, exactly once, on disk", { size: 20, weight: 700 }),
     text(24, 58, where, { size: 12, fill: "#68727d" }),
