@@ -1,6 +1,6 @@
 /** A turn with one write and one send within a shard that commits nothing, beside plain calls through a Map. */
 import { systemClock } from "../../lib/base/clock.js";
-import { admissionBytesMax, overloadBytesMax, residentInstancesMax, timersResidentMax } from "../../lib/base/limits.js";
+import { admissionBytesMax, overloadBytesMax, recentRowsMax, residentInstancesMax, timersResidentMax } from "../../lib/base/limits.js";
 import { seededRandom } from "../../lib/base/random.js";
 import { ControlWords } from "../../lib/channel/control-words.js";
 import { Inbound } from "../../lib/channel/inbound.js";
@@ -87,6 +87,7 @@ function newShard(): Shard {
     turnRetryBaseMs: 0,
     turnTimeoutMs: 60_000,
     timersResidentMax,
+    recentRowsMax,
   };
   const capture = { open: false, attach: () => {}, begin: () => {}, frameHasRow: () => false, step: () => 0 };
   return new Shard(

@@ -13,6 +13,7 @@ import {
   overloadBytesMax,
   residentInstancesMax,
   shardsMax,
+  recentRowsMax,
   timersResidentMax,
   turnAttemptsMax,
   turnRetryBaseMs,
@@ -133,6 +134,7 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
       turnRetryBaseMs: milliseconds(options.turnRetryMs ?? turnRetryBaseMs, "turnRetryMs", 0),
       turnTimeoutMs: milliseconds(options.turnTimeoutMs ?? turnTimeoutMs, "turnTimeoutMs", 1),
       timersResidentMax,
+      recentRowsMax,
     },
     generation: {
       pace: {

@@ -121,6 +121,11 @@ export const askTimeoutMs = 30_000;
 export const timersResidentMax = 16_384;
 /** Timers are taken up into memory this long before they are due. */
 export const timersAheadMs = 1_000;
+/**
+ * Rows that a shard has written and its base has not yet: above this merges come early, and above twice as many turns wait
+ * for them.
+ */
+export const recentRowsMax = 64 * 1024;
 /** Due timers one step sends. */
 export const timersPerStepMax = 128;
 /** A token of a delayed message, in UTF-16 code units. */

@@ -11,7 +11,7 @@
  *
  *     word   0 want · 1 committed · 2 waiting · 3 pressure · 4 storage parked · 5 in transaction
  *     then   a line (16 words) per shard: epoch · parked · dirty · heartbeat · turn code · idle ·
- *            room wanted · gateway room wanted · crowded
+ *            room wanted · gateway room wanted · crowding
  *     then   tails: [parity][from][to]
  */
 import { invariant } from "../base/invariant.js";
@@ -42,6 +42,11 @@ export const egressPressure = 2;
 export const drainPressure = 4;
 /** Bit of `pressure`: shards start no turns. */
 export const stopTurns = 8;
+
+/** Of a shard's crowding: merges should come early. */
+export const crowded = 1;
+/** Of a shard's crowding: its turns wait for merges. */
+export const crowdedOut = 2;
 
 /** True when epoch `a` is later than epoch `b` (W1). */
 export function isLater(a: number, b: number): boolean {
@@ -142,12 +147,15 @@ export class ControlWords {
     Atomics.store(this.words, this.#line(shard) + gatewayRoomWantedWord, value ? 1 : 0);
   }
 
-  /** Shard `shard` has more addresses in memory than it should: merges make those evictable. Writer: that shard. */
-  crowded(shard: number): boolean {
-    return Atomics.load(this.words, this.#line(shard) + crowdedWord) === 1;
+  /**
+   * How much shard `shard` wants merges, because it has more in memory than it should and can let go of what is merged: 0
+   * not at all, `crowded`, or `crowdedOut`. Writer: that shard.
+   */
+  crowding(shard: number): number {
+    return Atomics.load(this.words, this.#line(shard) + crowdedWord);
   }
-  setCrowded(shard: number, value: boolean): void {
-    Atomics.store(this.words, this.#line(shard) + crowdedWord, value ? 1 : 0);
+  setCrowding(shard: number, value: number): void {
+    Atomics.store(this.words, this.#line(shard) + crowdedWord, value);
   }
 
   /** Grows while the loop of `shard` turns. Writer: that shard. */

@@ -58,6 +58,7 @@ export interface ShardLimits {
   readonly turnRetryBaseMs: number;
   readonly turnTimeoutMs: number;
   readonly timersResidentMax: number;
+  readonly recentRowsMax: number;
 }
 
 /** A message found at recovery. */

@@ -218,24 +218,31 @@ export class Rows {
     return this.#journal.take();
   }
 
-  /** Writes that are remembered here. */
+  /** Writes that are in memory because the base has them not yet. */
   get recent(): number {
     return this.#recent.length;
   }
 
-  /** Forgets writes that the base has (W1), some per call. */
-  settle(): void {
-    if (this.#recent.length === 0) return;
+  /** True when the base has a write that is still remembered. */
+  get settles(): boolean {
+    const write = this.#recent.peek();
+    return write !== undefined && write.epoch + 1 <= this.baseEpoch();
+  }
+
+  /** Forgets writes that the base has (W1), some per call; how many. */
+  settle(): number {
+    if (this.#recent.length === 0) return 0;
     const epoch = this.baseEpoch();
-    for (let budget = settlePerStepMax; budget > 0; budget--) {
+    for (let settled = 0; settled < settlePerStepMax; settled++) {
       const write = this.#recent.peek();
-      if (write === undefined || write.epoch + 1 > epoch) return;
+      if (write === undefined || write.epoch + 1 > epoch) return settled;
       this.#recent.shift();
       const bucket = this.#buckets.get(write.bucket);
       if (bucket?.writes.get(write.key) !== write) continue; // written again since
       bucket.writes.delete(write.key);
       if (bucket.writes.size === 0) this.#buckets.delete(write.bucket);
     }
+    return settlePerStepMax;
   }
 
   #remember(write: Write): void {

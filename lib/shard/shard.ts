@@ -27,7 +27,7 @@ import {
   turnsPerStepMax,
 } from "../base/limits.js";
 import type { Random } from "../base/random.js";
-import { isLater, stopTurns } from "../channel/control-words.js";
+import { crowded, crowdedOut, isLater, stopTurns } from "../channel/control-words.js";
 import type { Inbound } from "../channel/inbound.js";
 import type { Extras } from "../codec/extras.js";
 import { FrameReader, isCompact } from "../codec/frame-codec.js";
@@ -120,7 +120,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   readonly #orphans: number;
   /** Looks for a message that threads die of; undefined unless recovery is suspicious, and after a while. */
   #trial: Trial | undefined;
-  #crowded = false;
+  #crowding = 0;
 
   constructor(config: ShardConfig, ports: ShardPorts, restored: RestoredShard) {
     this.index = config.index;
@@ -213,12 +213,12 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#admitted = this.#admits(pressure);
     if (this.#admitted) work += this.#receiveGateway() + this.#ingest();
     work += this.#complete();
-    if ((pressure & stopTurns) === 0) work += this.#stepParts() + this.#retry() + this.#runTurns();
+    if (this.#mayTurn(pressure)) work += this.#stepParts() + this.#retry() + this.#runTurns();
     this.#publish();
     work += this.#ports.capture.step();
     this.#mailbox.forgetResolved();
-    work += this.#evict();
-    this.rows.settle();
+    work += this.#state.evict() + this.rows.settle();
+    this.#sayCrowding();
     this.press();
     return work;
   }
@@ -233,9 +233,10 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.rows.releaseView();
     if (isLater(control.want, this.#epoch) && !this.#ports.capture.open) return true;
     if (this.#framesWait()) return true;
-    if ((control.pressure & stopTurns) === 0 && (this.#mailbox.runnable || this.#partsDue())) return true;
+    if (this.#mayTurn(control.pressure) && (this.#mailbox.runnable || this.#partsDue())) return true;
     if (this.#admits(control.pressure) && (!this.#admitted || !gateway.empty())) return true; // feeds cannot be asked
     if (this.#asyncTurns.settled) return true;
+    if (this.#crowding !== 0 && this.rows.settles) return true; // merged before the crowding was seen
     if (this.#drainOutboxes() + this.#publish() > 0) return true; // room made before the wish for it was seen
     return this.#captureMayMove();
   }
@@ -246,13 +247,19 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     return work;
   }
 
-  /** Says on the way whether merges would help. */
-  #evict(): number {
-    const work = this.#state.evict();
-    const { crowded } = this.#state;
-    if (crowded !== this.#crowded) this.#ports.control.setCrowded(this.index, crowded);
-    this.#crowded = crowded;
-    return work;
+  /** Turns start unless there is too much that only merges can take out of memory. */
+  #mayTurn(pressure: number): boolean {
+    return (pressure & stopTurns) === 0 && this.rows.recent <= 2 * this.config.limits.recentRowsMax;
+  }
+
+  /** Says whether merges would help. */
+  #sayCrowding(): void {
+    const { recent } = this.rows;
+    const { recentRowsMax } = this.config.limits;
+    const some = this.#state.crowded || recent > recentRowsMax;
+    const crowding = recent > 2 * recentRowsMax ? crowdedOut : some ? crowded : 0;
+    if (crowding !== this.#crowding) this.#ports.control.setCrowding(this.index, crowding);
+    this.#crowding = crowding;
   }
 
   #partsDue(): boolean {
@@ -276,7 +283,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   /** Milliseconds until the shard must step again even if nothing happens; undefined when nothing is due. */
   dueIn(): number | undefined {
     let due = this.#asyncTurns.nextDeadline;
-    if ((this.#ports.control.pressure & stopTurns) === 0) {
+    if (this.#mayTurn(this.#ports.control.pressure)) {
       for (const part of this.#parts) due = Math.min(due, part.nextDue ?? Number.POSITIVE_INFINITY);
     }
     return due === Number.POSITIVE_INFINITY ? undefined : Math.max(0, due - this.#ports.clock.now());

@@ -19,7 +19,7 @@ import {
   mergeSliceRowsBehindMax,
   mergeSliceRowsMax,
 } from "../base/limits.js";
-import { type ControlWords, logPressure, stopTurns } from "../channel/control-words.js";
+import { type ControlWords, crowded, crowdedOut, logPressure, stopTurns } from "../channel/control-words.js";
 import type { ShardCounts } from "../shard/ports.js";
 import type { EncodedWatermark, Watermarks } from "./commit-record.js";
 import { type Delta, joinDelta } from "./delta.js";
@@ -235,7 +235,7 @@ export class Coordinator {
     this.#press();
     const running = this.merges.find((merge) => merge.running);
     if (running !== undefined) {
-      if (running.slice(this.#lagsBehind || this.#crowded ? mergeSliceRowsBehindMax : mergeSliceRowsMax)) {
+      if (running.slice(this.#lagsBehind || this.#crowding > 0 ? mergeSliceRowsBehindMax : mergeSliceRowsMax)) {
         this.trim();
         this.#wakeCrowded();
       }
@@ -257,7 +257,8 @@ export class Coordinator {
 
   /** Unmerged bytes that start a merge before its time. */
   get #mergeBytes(): number {
-    return this.#crowded ? mergeBytesCrowdedMax : mergeBytesMax;
+    const crowding = this.#crowding;
+    return crowding === crowdedOut ? 0 : crowding === crowded ? mergeBytesCrowdedMax : mergeBytesMax;
   }
 
   /** What came while a merge runs would already start the next one. */
@@ -265,17 +266,18 @@ export class Coordinator {
     return this.#unmergedBytes >= this.#mergeBytes;
   }
 
-  /** Some shard waits for merges, to evict what they make clean. */
-  get #crowded(): boolean {
+  /** How much the shards want merges, to let go of what is merged. */
+  get #crowding(): number {
     const { control } = this.#ports;
-    for (let shard = 0; shard < control.shards; shard++) if (control.crowded(shard)) return true;
-    return false;
+    let most = 0;
+    for (let shard = 0; shard < control.shards; shard++) most = Math.max(most, control.crowding(shard));
+    return most;
   }
 
-  /** A shard that sleeps evicts nothing: now it can. */
+  /** A shard that sleeps lets go of nothing: now it can. */
   #wakeCrowded(): void {
     const { control } = this.#ports;
-    for (let shard = 0; shard < control.shards; shard++) if (control.crowded(shard)) this.#ports.wakeShard(shard);
+    for (let shard = 0; shard < control.shards; shard++) if (control.crowding(shard) > 0) this.#ports.wakeShard(shard);
   }
 
   /** Backpressure by the size of the live log, and by a full disk. */
