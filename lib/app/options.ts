@@ -115,7 +115,7 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
   if (typeof options !== "object" || options === null) throw bad("start needs options: { dataDir: … }");
   checkKeys(options, known, "");
   const { dataDir, checkpoint = {} } = options;
-  if (typeof dataDir !== "string" || dataDir === "")
+  if (typeof dataDir !== "string" || dataDir === "" || dataDir.includes("\0"))
     throw bad('dataDir must be the path of a directory, such as "./data"');
   if (typeof checkpoint !== "object" || checkpoint === null)
     throw bad("checkpoint must be an object such as { intervalMs: 50 }");

@@ -20,7 +20,7 @@ export type { VerifiedFile, VerifyReport } from "../snapshot/verification.js";
  * const { sound, files } = await verify("./data");
  */
 export async function verify(dataDir: string): Promise<VerifyReport> {
-  if (typeof dataDir !== "string" || dataDir === "") {
+  if (typeof dataDir !== "string" || dataDir === "" || dataDir.includes("\0")) {
     throw new HoldfastError("HF_BAD_OPTIONS", "verify needs the path of a data directory");
   }
   const directory = resolve(dataDir);

@@ -12,7 +12,8 @@
  * and a mark is an empty extension. `decode` undoes it, in a second pass only if it met a mark.
  *
  * C1. Only what `inspect` has accepted reaches the library: container sizes add up to no more than the input has bytes
- *     (it allocates arrays from their headers), nesting is bounded, and there is no `bin`, which would alias the input.
+ *     (it allocates arrays from their headers), nesting and the number of objects are bounded (an empty one takes a byte
+ *     here and fifty in memory), and there is no `bin`, which would alias the input.
  * C2. Decoders of extensions copy: their data is a view on the input, which may be ring memory.
  */
 import { endianness } from "node:os";
@@ -20,8 +21,9 @@ import { Decoder, Encoder, ExtData } from "@msgpack/msgpack";
 import type { ByteWriter } from "../base/bytes.js";
 import { HoldfastError, isHoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
-import { MiB, payloadBytesMax, payloadDepthMax } from "../base/limits.js";
+import { MiB, payloadBytesMax, payloadContainersMax, payloadDepthMax } from "../base/limits.js";
 import { DECLINED, flatBytesMax, learn, readFlat, writeFlat, writeScalar } from "./flat-codec.js";
+import { textKeptUnits } from "./payload-size.js";
 import { typedArrayKinds } from "./plain-data.js";
 
 invariant(endianness() === "LE", "typed arrays are written as they lie in memory, little-endian");
@@ -50,8 +52,6 @@ const [mapMark, setMark, objectMark, bareObjectMark] = marks.map(
 const wrappedUndefined = new ExtData(extUndefined, noBytes);
 const wrappedNegativeZero = new ExtData(extNegativeZero, noBytes);
 
-/** Up to here the library encodes by hand, which keeps everything; above it uses TextEncoder and TextDecoder. */
-const textKeptUnits = 50;
 const initialBufferBytes = 4096;
 /** A buffer that has grown above this is not kept. */
 const keptBufferBytes = 1 * MiB;
@@ -385,6 +385,9 @@ const heads = Int32Array.of(
 );
 invariant(heads.length === 32, "one entry for each head");
 
+/** What the engine puts around a value, a dead letter for example, may have some objects of its own. */
+const objectsMax = payloadContainersMax + 1_024;
+
 /** Items still missing in each open container. */
 const missing = new Float64Array(payloadDepthMax + 2);
 
@@ -400,6 +403,7 @@ function inspect(bytes: Uint8Array): boolean {
   let marked = false;
   /** Items announced and not yet met; each takes at least a byte. */
   let open = 1;
+  let objects = 0;
   missing[0] = 1;
   while (open > 0) {
     check(at < end, "more bytes");
@@ -409,19 +413,23 @@ function inspect(bytes: Uint8Array): boolean {
     let items = 0;
     if (head < 0x80 || head >= 0xe0) {
       // an integer in its head
-    } else if (head < 0x90) items = (head & 0x0f) * 2;
-    else if (head < 0xa0) items = head & 0x0f;
-    else if (head < 0xc0) at += head & 0x1f;
+    } else if (head < 0xa0) {
+      items = head < 0x90 ? (head & 0x0f) * 2 : head & 0x0f;
+      objects++;
+    } else if (head < 0xc0) at += head & 0x1f;
     else {
       const kind = heads[head - 0xc0]!;
       check(kind !== refusedHead, "a known head");
       const width = kind & 7;
       const size = width === 0 ? kind >>> 8 : sizeAt(bytes, at, width, end);
       at += width;
-      if ((kind & containerHead) !== 0) items = head >= 0xde ? size * 2 : size;
-      else if ((kind & extensionHead) !== 0) {
+      if ((kind & containerHead) !== 0) {
+        items = head >= 0xde ? size * 2 : size;
+        objects++;
+      } else if ((kind & extensionHead) !== 0) {
         check(at < end, "a type of an extension");
         if (bytes[at]! >= extMark) marked = true;
+        else if (bytes[at]! >= extDate) objects++;
         at += 1 + size;
       } else at += size;
     }
@@ -434,6 +442,7 @@ function inspect(bytes: Uint8Array): boolean {
     while (depth > 0 && missing[depth] === 0) depth--;
   }
   check(at === end, "no bytes after the value");
+  check(objects <= objectsMax, "a number of objects within the limit");
   return marked;
 }
 

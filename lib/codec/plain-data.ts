@@ -8,16 +8,24 @@
  * P3. Properties that a plain read cannot tell from data (accessors, symbol keys, non-enumerable ones) cost ten times
  *     the copy to look for. They are looked for in every object until `trustAfter` objects with the same list of keys
  *     were clean; after that an object with that list is read like `{ a: value.a, b: value.b }`.
+ * P4. What a codec makes of a copy is within `payloadBytesMax`. Nearly always a bound that is cheap to keep says so;
+ *     only above it the copy is measured.
  */
 import { types } from "node:util";
 import { HoldfastError } from "../base/errors.js";
 import { payloadBytesMax, payloadContainersMax, payloadDepthMax } from "../base/limits.js";
 import { shapes } from "./flat-codec.js";
+import { encodedBytes } from "./payload-size.js";
 import type { RecordCopier, Shape } from "./shape.js";
 
 const longStringUnits = 64;
 const trustAfter = 100;
 const trustedKeysMax = 32;
+const trustedKeyUnitsMax = 1_024;
+/** A scalar other than a long string, encoded, at most: a head and three bytes for each unit. */
+const scalarBytesMax = 5 + 3 * longStringUnits;
+/** The same for an object with a trusted list of keys, and for anything with as few parts. */
+const objectBytesMax = 8 + 3 * trustedKeyUnitsMax + trustedKeysMax * (5 + scalarBytesMax);
 const keyListSlots = 512;
 const guessSlots = 64;
 const bigIntSmallMax = 1n << 64n;
@@ -69,6 +77,8 @@ const guesses: KeyList[] = new Array(guessSlots).fill(nobody);
 
 let bytes = 0;
 let containers = 0;
+/** P4: at most so many bytes are there beside the long strings and what objects have in any case. */
+let room = 0;
 let mutable = false;
 let shape: Shape | undefined;
 
@@ -90,8 +100,11 @@ export function copyPlain<T>(value: T, root: string): T {
   shape = undefined;
   if (typeof value === "number" || typeof value === "boolean") return value;
   containers = 0;
+  room = 0;
   try {
-    return copy(value, 1, false) as T;
+    const copied = copy(value, 1, false) as T;
+    checkSize(copied);
+    return copied;
   } catch (thrown) {
     throw refusal(value, root, thrown);
   }
@@ -124,8 +137,11 @@ export function freezePlain<T>(value: T, root: string): Frozen<T> {
   mutable = false;
   if (typeof value === "number" || typeof value === "boolean") return { value, mutable };
   containers = 0;
+  room = 0;
   try {
-    return { value: copy(value, 1, true) as T, mutable };
+    const copied = copy(value, 1, true) as T;
+    checkSize(copied);
+    return { value: copied, mutable };
   } catch (thrown) {
     throw refusal(value, root, thrown);
   }
@@ -161,6 +177,12 @@ function copy(value: unknown, depth: number, freeze: boolean): unknown {
 function weigh(count: number): void {
   bytes += count;
   if (bytes > payloadBytesMax) throw tooLarge;
+}
+
+/** P4 */
+function checkSize(copied: unknown): void {
+  if (3 * bytes + room + objectBytesMax * containers <= payloadBytesMax) return;
+  if (encodedBytes(copied) > payloadBytesMax) throw tooLarge;
 }
 
 function copyObject(value: object, depth: number, freeze: boolean): unknown {
@@ -199,7 +221,7 @@ function copyUnknownRecord(source: Record<string, unknown>, depth: number, freez
   const list = keys.length > trustedKeysMax ? nobody : keyListOf(keys);
   if (list.copier !== undefined) return list.copier(source, depth, freeze);
   if (!isPlainRecord(source, keys)) throw refused;
-  if (list !== nobody && ++list.clean >= trustAfter) trust(list);
+  if (list !== nobody && ++list.clean >= trustAfter && unitsOf(keys) <= trustedKeyUnitsMax) trust(list);
   return copyKeys(source, keys, {}, depth, freeze);
 }
 
@@ -216,6 +238,7 @@ function copyKeys(
   depth: number,
   freeze: boolean,
 ): object {
+  room += 3 * unitsOf(keys) + (5 + scalarBytesMax) * keys.length;
   for (const key of keys) {
     const part = copy(source[key], depth + 1, freeze);
     // Assigning `__proto__` would set the prototype instead.
@@ -224,6 +247,12 @@ function copyKeys(
     } else target[key] = part;
   }
   return target;
+}
+
+function unitsOf(keys: readonly string[]): number {
+  let units = 0;
+  for (const key of keys) units += key.length;
+  return units;
 }
 
 function keyListOf(keys: readonly string[]): KeyList {
@@ -300,6 +329,7 @@ function copyArray(source: unknown[], depth: number, freeze: boolean): unknown {
   const { length } = source;
   if (length > payloadBytesMax) throw tooLarge;
   if (!isPlainArray(source)) throw refused; // also: no holes, so the copy below is dense
+  room += scalarBytesMax * length;
   const target = source.slice();
   for (let i = 0; i < length; i++) {
     const part = target[i];
@@ -351,6 +381,7 @@ function copyTypedArray(source: NodeJS.TypedArray, kind: TypedArrayKind): unknow
 /** What is inside a Map or Set is never frozen: it is handed out as a copy anyway. */
 function copyMap(source: ReadonlyMap<unknown, unknown>, depth: number): unknown {
   const target = new Map<unknown, unknown>();
+  room += 2 * scalarBytesMax * source.size;
   Map.prototype.forEach.call(source, (part, key) => {
     target.set(copy(key, depth + 1, false), copy(part, depth + 1, false));
   });
@@ -359,6 +390,7 @@ function copyMap(source: ReadonlyMap<unknown, unknown>, depth: number): unknown 
 
 function copySet(source: ReadonlySet<unknown>, depth: number): unknown {
   const target = new Set<unknown>();
+  room += scalarBytesMax * source.size;
   Set.prototype.forEach.call(source, (part) => {
     target.add(copy(part, depth + 1, false));
   });

@@ -38,14 +38,25 @@ export function encodeTableKey(key: unknown, what: string): Uint8Array {
   }
 }
 
-/** The key that these bytes stand for. */
+/**
+ * The key that these bytes stand for.
+ *
+ * @throws `HF_STATE_DAMAGED` when `encodeTableKey` writes no key so: two forms of one key would be two entries.
+ */
 export function decodeTableKey(bytes: Uint8Array): string | number | bigint | boolean {
   const [tag] = bytes;
   if (tag === stringTag) return decodeString(bytes);
   if (tag === numberTag && bytes.length === 9) return decodeNumber(bytes);
-  if (tag === booleanTag && bytes.length === 2) return bytes[1] === 1;
+  if (tag === booleanTag && bytes.length === 2 && bytes[1] <= 1) return bytes[1] === 1;
   if (tag === bigintTag && bytes.length > 6) return decodeBigInt(bytes);
-  throw new HoldfastError("HF_STATE_DAMAGED", "the key of a table entry has no known form");
+  throw noKey();
+}
+
+function noKey(): HoldfastError {
+  return new HoldfastError(
+    "HF_STATE_DAMAGED",
+    "the key of a table entry has no known form; restore the data directory from a copy",
+  );
 }
 
 /** As in a Map, -0 is 0. */
@@ -62,7 +73,9 @@ function decodeNumber(bytes: Uint8Array): number {
   const copy = Uint8Array.from(bytes);
   if ((copy[1] & 0x80) === 0) flip(copy, 1);
   else copy[1] ^= 0x80;
-  return new DataView(copy.buffer).getFloat64(1);
+  const key = new DataView(copy.buffer).getFloat64(1);
+  if (Number.isNaN(key) || Object.is(key, -0)) throw noKey();
+  return key;
 }
 
 function encodeBigInt(key: bigint, what: string): Uint8Array {
@@ -82,6 +95,10 @@ function decodeBigInt(bytes: Uint8Array): bigint {
   const copy = Uint8Array.from(bytes);
   const negative = copy[1] !== positive;
   if (negative) flip(copy, 1);
+  const length = new DataView(copy.buffer).getUint32(2);
+  const isWhole = copy[1] === positive && length === copy.length - 6;
+  // Zero alone has a zero byte in front, and no sign.
+  if (!isWhole || (copy[6] === 0 && (length > 1 || negative))) throw noKey();
   const magnitude = BigInt(`0x${Buffer.from(copy.buffer, 6).toString("hex")}`);
   return negative ? -magnitude : magnitude;
 }
@@ -115,14 +132,24 @@ function decodeString(bytes: Uint8Array): string {
       text += String.fromCharCode(first);
       at += 1;
     } else if (first < 0xe0) {
-      text += String.fromCharCode(((first & 0x1f) << 6) | (bytes[at + 1] & 0x3f));
+      const unit = ((first & 0x1f) << 6) | following(bytes, at + 1);
+      if (first < 0xc0 || unit < 0x80) throw noKey();
+      text += String.fromCharCode(unit);
       at += 2;
     } else {
-      text += String.fromCharCode(((first & 0x0f) << 12) | ((bytes[at + 1] & 0x3f) << 6) | (bytes[at + 2] & 0x3f));
+      const unit = ((first & 0x0f) << 12) | (following(bytes, at + 1) << 6) | following(bytes, at + 2);
+      if (first > 0xef || unit < 0x800) throw noKey();
+      text += String.fromCharCode(unit);
       at += 3;
     }
   }
   return text;
+}
+
+/** The six bits of a byte that goes on with a code unit. */
+function following(bytes: Uint8Array, at: number): number {
+  if (at >= bytes.length || (bytes[at] & 0xc0) !== 0x80) throw noKey();
+  return bytes[at] & 0x3f;
 }
 
 function flip(bytes: Uint8Array, from: number): void {

@@ -11,7 +11,7 @@
  */
 import { isAscii, isUtf8 } from "node:buffer";
 import { HoldfastError } from "../base/errors.js";
-import { KiB, MiB } from "../base/limits.js";
+import { KiB, MiB, payloadContainersMax } from "../base/limits.js";
 import { EgressDefinition } from "../model/egress.js";
 import { checkIngressName } from "../model/function-type.js";
 import {
@@ -25,6 +25,7 @@ import {
 import { checkSchema, type Schema, validate } from "../model/schema.js";
 import { type ByteSink, type ByteSource, FileSource, GzipSource } from "./byte-source.js";
 import { checkOptionNames, filePath } from "./file-path.js";
+import { objectsIn } from "./json-objects.js";
 import { LineSplitter } from "./line-splitter.js";
 import { bindNdjsonFile } from "./ndjson-egress.js";
 
@@ -185,6 +186,10 @@ class NdjsonReader implements SplitReader, ByteSink {
 
   #parse(): IngressItem {
     const { memory, lineFrom, lineTo, start, after } = this.#lines;
+    // An array of two bytes here takes fifty in memory, and each object takes at least one byte: short lines have no need.
+    if (lineTo - lineFrom > payloadContainersMax && objectsIn(memory, lineFrom, lineTo) > payloadContainersMax) {
+      return this.#bad(new Error(`the line has more than ${payloadContainersMax} arrays and objects; split it`));
+    }
     const ascii = memory === this.#ascii;
     const text = memory.toString(ascii ? "latin1" : "utf8", lineFrom, lineTo);
     // Bytes that are not UTF-8 become U+FFFD, which a line may also contain by right: only then is it looked at again.

@@ -12,6 +12,7 @@
 import { createHash } from "node:crypto";
 import { HoldfastError, isHoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
+import { keyGroupsMax, shardsMax } from "../base/limits.js";
 import type { Disk } from "./disk.js";
 
 /** The data directory, as of one generation. Keys that this version does not know are kept when it is rewritten. */
@@ -113,7 +114,7 @@ function decode(text: string, path: string, generation: number): Manifest {
   const [json = "", hash = "", rest] = text.split("\n");
   if (rest !== "" || text.split("\n").length !== 3) throw damaged(path, "is cut short or has bytes behind its end");
   if (hash !== `sha256:${sha256(json)}`) throw damaged(path, "does not fit its checksum");
-  const parsed = JSON.parse(json) as Manifest; // the checksum fits: we wrote it
+  const parsed = parse(json, path);
   const format: unknown = parsed.format;
   if (typeof format === "number" && format > formatNewest) {
     const way = `this version reads up to ${formatNewest}: use the version of Holdfast that wrote it, or a later one`;
@@ -125,11 +126,25 @@ function decode(text: string, path: string, generation: number): Manifest {
   return parsed;
 }
 
+/** Whoever can write the file can write its checksum: what is inside is checked all the same. */
+function parse(json: string, path: string): Manifest {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json);
+  } catch {
+    throw damaged(path, "is no JSON");
+  }
+  if (typeof parsed !== "object" || parsed === null) throw damaged(path, "is no manifest");
+  return parsed as Manifest;
+}
+
 function wrongField(manifest: Manifest): string | undefined {
   if (manifest.format !== formatNewest) return "format";
   for (const field of countFields) {
     if (!Number.isSafeInteger(manifest[field]) || manifest[field] < 0) return field;
   }
+  if (manifest.shards < 1 || manifest.shards > shardsMax) return "shards";
+  if (manifest.keyGroups < 1 || manifest.keyGroups > keyGroupsMax) return "keyGroups";
   if (typeof manifest.application !== "string") return "application";
   if (typeof manifest.hash !== "string") return "hash";
   if (!Array.isArray(manifest.functions) || !manifest.functions.every(isFunctionEntry)) return "functions";

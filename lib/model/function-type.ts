@@ -42,7 +42,8 @@ export function checkStateName(name: string, functionType: string): void {
  * @throws `HF_BAD_NAME`
  */
 export function checkIngressName(name: unknown): asserts name is string {
-  if (typeof name !== "string" || !printable.test(name) || Buffer.byteLength(name) > typeNameBytesMax) {
+  const isPrintable = typeof name === "string" && printable.test(name) && isWellFormed(name);
+  if (!isPrintable || Buffer.byteLength(name) > typeNameBytesMax) {
     throw badName("ingress", name, "it must be printable, without spaces, of 1 to 256 bytes");
   }
 }

@@ -7,6 +7,7 @@
  * F3. A record read again has the same message id: it is made of its split and its place there.
  */
 import { HoldfastError } from "../base/errors.js";
+import { errorTextMax } from "../base/limits.js";
 import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import type { Address } from "../model/address.js";
 import type { IngressDefinition, IngressItem, Reject, SplitReader } from "../model/ingress.js";
@@ -131,7 +132,13 @@ export class IngressFeed {
     }
     this.#port.reject(
       this.#ingress.name,
-      { ingress: this.#ingress.name, split: this.#split, where, error: said, text },
+      {
+        ingress: this.#ingress.name,
+        split: this.#split,
+        where,
+        error: said.slice(0, errorTextMax),
+        text: text.slice(0, rejectTextMax),
+      },
       error,
     );
     return "bad";

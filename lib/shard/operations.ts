@@ -26,6 +26,7 @@ import {
   pendingOperationsDefault,
 } from "../base/limits.js";
 import { Queue } from "../base/queue.js";
+import { encodedBytes } from "../codec/payload-size.js";
 import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import type {
   OffloadOptions,
@@ -309,8 +310,8 @@ export class Operations implements Part {
   /** What does not fit into a message is a failure. */
   #success(value: unknown): Outcome {
     try {
-      const copy = copyPlain(value, "value");
-      if (estimateBytes() > surelyFits) this.#port.codec.encode([copy, new Uint8Array(operationMetadataBytesMax)]);
+      const { value: copy } = copyPlain({ value }, "result"); // as deep as it will be in the message
+      if (encodedBytes(copy) > surelyFits) this.#port.codec.encode([copy, new Uint8Array(operationMetadataBytesMax)]);
       return { status: "success", value: copy, error: undefined } as Outcome;
     } catch (error) {
       return failure(error);

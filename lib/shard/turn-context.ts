@@ -10,6 +10,7 @@
  */
 import { HoldfastError } from "../base/errors.js";
 import { askTimeoutMs, payloadBytesMax } from "../base/limits.js";
+import { encodedBytes } from "../codec/payload-size.js";
 import { copiedShape, copyPlain, estimateBytes, freezePlain } from "../codec/plain-data.js";
 import type { Shape } from "../codec/shape.js";
 import { Address, type AnyAddress } from "../model/address.js";
@@ -379,7 +380,11 @@ export class ValueCellHandle implements ValueHandle<unknown> {
         ? value
         : validate(schema, value, `state ${this.column.name}`, this.#context.instance.toString());
     if (typeof checked === "number" || typeof checked === "string" || typeof checked === "boolean") {
-      if (typeof checked === "string" && checked.length > payloadBytesMax)
+      if (
+        typeof checked === "string" &&
+        4 * checked.length > payloadBytesMax &&
+        encodedBytes(checked) > payloadBytesMax
+      )
         throw tooLarge(this.#context.instance, this.column);
       this.staged = checked;
       this.stagedMutable = false;

@@ -15,7 +15,7 @@
 import { createHash } from "node:crypto";
 import { invariant } from "../base/invariant.js";
 import { idLengthMax } from "../base/limits.js";
-import { keyGroupOf, rowKey, rowTable } from "./row-key.js";
+import { keyGroupOf, malformed, rowKey, rowTable } from "./row-key.js";
 
 const expiryTag = 0;
 const addressTag = 1;
@@ -120,12 +120,14 @@ export interface EntryPlace {
   readonly rest: Uint8Array;
 }
 
-/** What the key of an ENTRY row says; undefined for one of the EXPIRY rows. */
+/** What the key of an ENTRY row says; undefined for one of the EXPIRY rows. @throws `HF_STATE_DAMAGED` */
 export function decodeEntryKey(key: Uint8Array): EntryPlace | undefined {
   if (key[3] !== addressTag) return undefined;
+  if (key.length < idAt) throw malformed(key);
   const view = new DataView(key.buffer, key.byteOffset, key.length);
   const length = view.getUint16(idLengthAt);
   const end = idAt + length;
+  if (end + 5 > key.length || key[10] > 1 || key[end + 4] > itemTag) throw malformed(key);
   const id = Buffer.from(key.buffer, key.byteOffset + idAt, length).toString(key[10] === 1 ? "utf16le" : "latin1");
   return {
     typeCode: view.getUint32(4),

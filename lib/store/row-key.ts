@@ -296,6 +296,7 @@ function readU64(from: Uint8Array, at: number): number {
   return readU32(from, at) * u32 + readU32(from, at + 4);
 }
 
-function malformed(key: Uint8Array): HoldfastError {
+/** The error for a key that no writer made. */
+export function malformed(key: Uint8Array): HoldfastError {
   return new HoldfastError("HF_STATE_DAMAGED", `a row key has no known form: ${keyHex(key)}`);
 }

@@ -131,6 +131,17 @@ describe("the manifest", () => {
     }
   });
 
+  test("that somebody made, with a checksum that fits, is looked at all the same", () => {
+    const { shards, keyGroups, ...rest } = manifest(1);
+    const made = ["null", "7", "no JSON", { ...rest, shards, keyGroups: 2 ** 40 }, { ...rest, shards: 65, keyGroups }];
+    for (const each of made) {
+      const disk = newDisk();
+      writeManifest(disk, dataDir, manifest(1));
+      put(disk, "MANIFEST-1", sealed(typeof each === "string" ? each : JSON.stringify(each)));
+      assert.throws(() => readManifest(disk, dataDir), /^HoldfastError: HF_STATE_DAMAGED: .*MANIFEST-1/);
+    }
+  });
+
   test("of a newer format is refused as such", () => {
     const disk = newDisk();
     writeManifest(disk, dataDir, manifest(1));
