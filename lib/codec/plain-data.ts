@@ -21,11 +21,10 @@ import type { RecordCopier, Shape } from "./shape.js";
 const longStringUnits = 64;
 const trustAfter = 100;
 const trustedKeysMax = 32;
-const trustedKeyUnitsMax = 1_024;
 /** A scalar other than a long string, encoded, at most: a head and three bytes for each unit. */
 const scalarBytesMax = 5 + 3 * longStringUnits;
-/** The same for an object with a trusted list of keys, and for anything with as few parts. */
-const objectBytesMax = 8 + 3 * trustedKeyUnitsMax + trustedKeysMax * (5 + scalarBytesMax);
+/** What an object has in any case: the head, a mark, the bytes of a Date. */
+const objectBytesMax = 16;
 const keyListSlots = 512;
 const guessSlots = 64;
 const bigIntSmallMax = 1n << 64n;
@@ -38,6 +37,8 @@ interface KeyList {
   copier: RecordCopier | undefined;
   /** The shape with these keys, once the list is trusted and if there is one. */
   shape: Shape | undefined;
+  /** P4: at most so many bytes a record with these keys takes beside its long strings and objects. */
+  readonly room: number;
 }
 
 /** Every typed array that plain data may hold. The order is frozen: the codec writes the position. */
@@ -68,8 +69,8 @@ const refused = Symbol("refused");
 const tooLarge = Symbol("too large");
 
 /** Stands for "no list". */
-const nobody: KeyList = { keys: [], clean: 0, copier: undefined, shape: undefined };
-const noKeys: KeyList = { keys: [], clean: 0, copier: undefined, shape: undefined };
+const nobody: KeyList = { keys: [], clean: 0, copier: undefined, shape: undefined, room: 0 };
+const noKeys: KeyList = { keys: [], clean: 0, copier: undefined, shape: undefined, room: 0 };
 /** All known lists, by a hash of the keys; a newer list takes the slot. */
 const keyLists: KeyList[] = new Array(keyListSlots).fill(nobody);
 /** The list seen last, by the first key: finds the right one without a hash in nearly every case. */
@@ -207,6 +208,7 @@ function copyRecord(source: Record<string, unknown>, depth: number, freeze: bool
   const trusted = list.copier !== undefined && list.keys.length === count;
   const target = trusted ? list.copier!(source, depth, freeze) : copyUnknownRecord(source, depth, freeze);
   if (freeze) Object.freeze(target);
+  if (trusted) room += list.room;
   if (trusted && depth === 1) shape = list.shape;
   return target;
 }
@@ -219,9 +221,12 @@ function guessSlot(key: string): number {
 function copyUnknownRecord(source: Record<string, unknown>, depth: number, freeze: boolean): object {
   const keys = Object.keys(source);
   const list = keys.length > trustedKeysMax ? nobody : keyListOf(keys);
-  if (list.copier !== undefined) return list.copier(source, depth, freeze);
+  if (list.copier !== undefined) {
+    room += list.room;
+    return list.copier(source, depth, freeze);
+  }
   if (!isPlainRecord(source, keys)) throw refused;
-  if (list !== nobody && ++list.clean >= trustAfter && unitsOf(keys) <= trustedKeyUnitsMax) trust(list);
+  if (list !== nobody && ++list.clean >= trustAfter) trust(list);
   return copyKeys(source, keys, {}, depth, freeze);
 }
 
@@ -238,7 +243,7 @@ function copyKeys(
   depth: number,
   freeze: boolean,
 ): object {
-  room += 3 * unitsOf(keys) + (5 + scalarBytesMax) * keys.length;
+  room += roomOf(keys);
   for (const key of keys) {
     const part = copy(source[key], depth + 1, freeze);
     // Assigning `__proto__` would set the prototype instead.
@@ -249,10 +254,11 @@ function copyKeys(
   return target;
 }
 
-function unitsOf(keys: readonly string[]): number {
-  let units = 0;
-  for (const key of keys) units += key.length;
-  return units;
+/** P4: a head and the key, and a value, for each. */
+function roomOf(keys: readonly string[]): number {
+  let most = (5 + scalarBytesMax) * keys.length;
+  for (const key of keys) most += 3 * key.length;
+  return most;
 }
 
 function keyListOf(keys: readonly string[]): KeyList {
@@ -260,7 +266,7 @@ function keyListOf(keys: readonly string[]): KeyList {
   const slot = keyListSlot(keys);
   let list = keyLists[slot]!;
   if (!sameKeys(list.keys, keys)) {
-    list = { keys, clean: 0, copier: undefined, shape: undefined };
+    list = { keys, clean: 0, copier: undefined, shape: undefined, room: roomOf(keys) };
     keyLists[slot] = list;
   }
   guesses[guessSlot(keys[0]!)] = list;
