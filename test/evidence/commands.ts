@@ -1,4 +1,5 @@
 /** The commands that make up the evidence, what each proves, and what of their verdicts adds up. */
+import { judgedLivesMin } from "../soak/slope.js";
 
 /** The last line of a command, as an object. */
 export type Verdict = Readonly<Record<string, unknown>>;
@@ -31,6 +32,8 @@ export interface EvidenceCommand {
   /** Its arguments; undefined where it is not part of such a run. */
   readonly arguments: Readonly<Record<Extent, readonly string[] | undefined>>;
   totals(verdict: Verdict): Totals;
+  /** What it did not look at, although it passed. */
+  caveat?(verdict: Verdict): string | undefined;
 }
 
 /** In the order in which they run: first what is fast. */
@@ -96,6 +99,10 @@ export const evidenceCommands: readonly EvidenceCommand[] = [
       full: ["--rounds", "3"],
     },
     totals: (verdict) => ({ faults: sumOf(verdict.faults) }),
+    caveat: ({ skipped }) => {
+      const missing = Object.entries(skipped ?? {}).map(([fault, why]) => `${fault} (${why})`);
+      return missing.length === 0 ? undefined : `without ${missing.join(", ")}`;
+    },
   },
   {
     name: "smoke",
@@ -134,6 +141,10 @@ export const evidenceCommands: readonly EvidenceCommand[] = [
       "kills with SIGKILL": count(verdict.kills),
       "messages and records": count(verdict.invocations),
     }),
+    caveat: ({ rssMiBAtEndOfLives: lives }) =>
+      length(lives) >= judgedLivesMin
+        ? undefined
+        : `memory was not judged, which takes ${judgedLivesMin} whole lives of a process; there were ${length(lives)}`,
   },
 ];
 

@@ -58,6 +58,6 @@ process.exitCode = violations.length + survivors.length === 0 ? 0 : 1;
 
 function caughtAt(name: Mutant): number | undefined {
   const seed = catchMutant(name);
-  console.log(`${name}: ${seed === undefined ? "NOT CAUGHT" : `caught by seed ${seed}`}`);
+  console.log(`${name} (${mutants[name]}): ${seed === undefined ? "NOT CAUGHT" : `caught by seed ${seed}`}`);
   return seed;
 }

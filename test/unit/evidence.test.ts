@@ -57,6 +57,15 @@ describe("the page of the evidence", () => {
     assert.ok(page.includes('smoke: {"kills":9,"mismatches":1}'), "what a failed command said is shown");
   });
 
+  test("says what a command that passed did not look at", () => {
+    const page = pageOf({
+      soak: passed({ kills: 2, rssMiBAtEndOfLives: [200, 201] }),
+      faults: passed({ faults: { abort: 1 }, skipped: { "full disk": "no right to mount" } }),
+    });
+    assert.match(page, /passed; memory was not judged, which takes \d+ whole lives of a process; there were 2 \|/);
+    assert.match(page, /passed; without full disk \(no right to mount\) \|/);
+  });
+
   test("takes the bugs out of the file of seeds", () => {
     const found = bugsIn("# a comment\n2    # (1) a shard slept\n960  # a commit was lost\n");
     assert.deepEqual(found, [
