@@ -1,7 +1,7 @@
 /**
  * The protocol as a model: N shards, rings, outboxes, a coordinator, a log, bases, a gateway and a sink, driven by one
- * seeded scheduler that also kills the workers, the process and the machine, and lets the disk fail. Small enough to read in one sitting, and
- * independent of the engine: what it proves is the protocol.
+ * seeded scheduler that also kills the workers, the process and the machine, and lets the disk fail. Small enough to read
+ * in one sitting, and independent of the engine: what it proves is the protocol.
  *
  * Tokens are the currency. An input brings some, a message or timer carries them, an address keeps them in the end; so
  * on every cut, tokens let in = tokens kept + tokens in flight. Checked at every commit, every recovery and the end:
