@@ -1,6 +1,12 @@
 /** A turn with one write and one send within a shard that commits nothing, beside plain calls through a Map. */
 import { systemClock } from "../../lib/base/clock.js";
-import { admissionBytesMax, overloadBytesMax, recentRowsMax, residentInstancesMax, timersResidentMax } from "../../lib/base/limits.js";
+import {
+  admissionBytesMax,
+  overloadBytesMax,
+  recentRowsMax,
+  residentInstancesMax,
+  timersResidentMax,
+} from "../../lib/base/limits.js";
 import { seededRandom } from "../../lib/base/random.js";
 import { ControlWords } from "../../lib/channel/control-words.js";
 import { Inbound } from "../../lib/channel/inbound.js";

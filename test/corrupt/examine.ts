@@ -11,6 +11,7 @@ import { stateKey } from "../../lib/store/row-key.js";
 import { contentOf, functionCode, recoveryConfig } from "../stored/stored-workload.js";
 import { appConfig, startAndStop } from "./app-specimen.js";
 import { type Damage, damageOne } from "./damage.js";
+import { isFoundWhenRead } from "./found-when-read.js";
 import { digestOf, type Specimen } from "./specimen.js";
 
 /** How a case ended. */
@@ -51,7 +52,8 @@ async function judge(specimen: Specimen, damage: Damage, scratch: string): Promi
   const started = kind === "app" ? await startForReal(scratch, shards) : undefined;
   const isBase = dataFile.test(damage.file);
   const refusal = startAndRead(specimen, config, isBase);
-  if (kind === "app" && (started === undefined) !== (refusal === undefined)) {
+  const maySayNothing = isFoundWhenRead(refusal) && started === undefined;
+  if (kind === "app" && (started === undefined) !== (refusal === undefined) && !maySayNothing) {
     throw new Silent(`a start says: ${started ?? "nothing"}; recovery: ${refusal ?? "nothing"}`);
   }
   if (refusal === undefined) return { verdict: "ignored", why: verified.notes.join("; "), recovered: false };

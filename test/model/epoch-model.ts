@@ -1,7 +1,7 @@
 /**
  * The protocol as a model: N shards, rings, outboxes, a coordinator, a log, bases, a gateway and a sink, driven by one
- * seeded scheduler that also kills the workers, the process and the machine. Small enough to read in one sitting, and
- * independent of the engine: what it proves is the protocol.
+ * seeded scheduler that also kills the workers, the process and the machine, and lets the disk fail. Small enough to read
+ * in one sitting, and independent of the engine: what it proves is the protocol.
  *
  * Tokens are the currency. An input brings some, a message or timer carries them, an address keeps them in the end; so
  * on every cut, tokens let in = tokens kept + tokens in flight. Checked at every commit, every recovery and the end:
@@ -12,10 +12,12 @@
  * M4. No acknowledged gateway message is missing from the committed state.
  * M5. A base never holds more than was committed; the log always reaches back to what a base lacks.
  * M6. With faults off, everything drains.
+ * M7. What was committed once is found by every recovery.
  *
  * Values are never changed once they are shared (messages, rows, captured cells), so that images of the past are cheap.
  */
 import { type Random, seededRandom } from "../../lib/base/random.js";
+import { DiskFailure, ModelLog } from "./model-log.js";
 import type { Mutant } from "./mutants.js";
 
 /** A rule was broken: by a mutant, or by the protocol. */
@@ -28,11 +30,14 @@ export interface ModelStatistics {
   crashes: number;
   workerRestarts: number;
   powerLosses: number;
+  appendsFailed: number;
+  syncsFailed: number;
   rescales: number;
   epochs: number;
   recorded: number;
   forced: number;
   fragments: number;
+  tombstones: number;
   slices: number;
   resent: number;
   duplicates: number;
@@ -132,14 +137,6 @@ interface Base {
   believed: number;
 }
 
-interface LogRecord {
-  readonly epoch: number;
-  /** The shard of a delta; -1 for a commit record. */
-  readonly shard: number;
-  readonly delta: Delta | undefined;
-  synced: boolean;
-}
-
 interface Capture {
   readonly epoch: number;
   readonly delta: Delta;
@@ -162,6 +159,8 @@ interface Announcement {
 type CrashKind = "worker" | "process" | "os";
 
 const gatewaySender = 0xffff;
+/** In the place of a shard: the record that commits an epoch. */
+const commitRecord = -1;
 
 class Shard {
   readonly index: number;
@@ -247,7 +246,7 @@ class EpochModel {
   readonly #sink = new Map<number, EgressRow[]>();
 
   // what is on disk
-  #log: LogRecord[] = [];
+  readonly #log: ModelLog<Delta>;
   #bases: Base[] = [];
   #generation = 0;
 
@@ -264,12 +263,15 @@ class EpochModel {
   #gatewayRings: Message[][] = [];
   #marks = new Map<number, (number[] | undefined)[]>();
 
+  /** The last epoch that was committed, whatever happened since. */
+  #promised = 0;
   /** The committed state of each shard, kept beside the engine's own to check every commit. */
   #truth: Image[] = [];
   #quiet = false;
 
   constructor(seed: number, mutant: Mutant | undefined, steps: number) {
     this.#random = seededRandom(seed);
+    this.#log = new ModelLog(this.#random);
     this.#mutant = mutant;
     this.#steps = steps;
     this.#swarm = drawSwarm(this.#random);
@@ -285,11 +287,20 @@ class EpochModel {
     for (let step = 0; !(this.#quiet && this.#isDrained()); step++) {
       if (step > this.#steps * 200) throw new ModelViolation("no progress"); // M6
       this.#quiet = step > this.#steps;
-      if (!this.#quiet && this.#chance(this.#swarm.crash)) this.#crash();
-      else this.#act();
+      this.#step();
     }
     this.#checkCut(this.#shards.map((shard) => imageOf(shard)));
     return this.#statistics;
+  }
+
+  #step(): void {
+    try {
+      if (!this.#quiet && this.#chance(this.#swarm.crash)) this.#crash();
+      else this.#act();
+    } catch (thrown) {
+      if (!(thrown instanceof DiskFailure)) throw thrown;
+      this.#restartGeneration();
+    }
   }
 
   #is(mutant: Mutant): boolean {
@@ -375,7 +386,7 @@ class EpochModel {
     const { message } = envelope.row;
     const cell = cellAt(shard, message.to);
     shard.dirty.add(message.to);
-    if (envelope.hasRow) shard.tombstones.push(envelope.row.name);
+    if (!this.#is("keeprow")) this.#deleteRow(shard, envelope);
     checkOrder(cell, message);
     cell.turns++;
     const choice = this.#random.next();
@@ -465,10 +476,17 @@ class EpochModel {
     const envelope = shard.outboxes[target]!.shift()!;
     if (!this.#is("noretag") && !this.#is("fragtag")) envelope.epoch = shard.epoch;
     shard.fragmentsSent[target] = 0;
-    if (envelope.hasRow) shard.tombstones.push(envelope.row.name);
+    if (!this.#is("keepoutbox")) this.#deleteRow(shard, envelope);
     envelope.hasRow = false;
     ring.push(envelope);
     shard.tail[target] = envelope.sequence;
+  }
+
+  /** A message that no capture has met has no row, and costs nothing. */
+  #deleteRow(shard: Shard, envelope: Envelope): void {
+    if (!envelope.hasRow) return;
+    shard.tombstones.push(envelope.row.name);
+    this.#statistics.tombstones++;
   }
 
   #consume(shard: Shard): void {
@@ -547,7 +565,7 @@ class EpochModel {
       capture.done[from] = true;
     }
     if (capture.done.includes(false)) return;
-    this.#log.push({ epoch: capture.epoch, shard: shard.index, delta: capture.delta, synced: false });
+    this.#append(capture.epoch, shard.index, capture.delta);
     this.#coordinator.arrived.add(shard.index);
     shard.capture = undefined;
   }
@@ -576,7 +594,7 @@ class EpochModel {
     }
     this.#finish(shard);
     if (capturing !== undefined && coordinator.arrived.size === this.#shardCount) {
-      this.#log.push({ epoch: capturing, shard: -1, delta: undefined, synced: false });
+      this.#append(capturing, commitRecord, undefined);
       coordinator.queue.push(capturing);
       coordinator.capturing = undefined;
     }
@@ -584,17 +602,38 @@ class EpochModel {
     else if (this.#chance(0.4)) this.#endCommit();
   }
 
+  #append(epoch: number, shard: number, delta: Delta | undefined): void {
+    if (this.#diskFails(this.#swarm.appendFailure)) {
+      this.#statistics.appendsFailed++;
+      if (!this.#is("eioquiet")) throw new DiskFailure();
+    } else this.#log.append({ epoch, shard, delta });
+  }
+
+  #sync(epoch: number): void {
+    if (this.#diskFails(this.#swarm.syncFailure)) {
+      this.#statistics.syncsFailed++;
+      this.#log.failSync();
+      if (!this.#is("eioretry")) throw new DiskFailure();
+    }
+    this.#log.sync(epoch);
+  }
+
+  #diskFails(probability: number): boolean {
+    return !this.#quiet && this.#chance(probability);
+  }
+
   #endCommit(): void {
     const epoch = this.#coordinator.syncing;
     if (epoch === undefined) return;
     this.#coordinator.syncing = undefined;
-    for (const record of this.#log) if (record.epoch <= epoch) record.synced = true;
+    this.#sync(epoch);
     this.#committed = epoch;
+    this.#promised = Math.max(this.#promised, epoch);
     this.#statistics.epochs++;
     const consumed = this.#coordinator.consumed.get(epoch) ?? new Map<number, number>();
     this.#gateway.announcements.push({ session: this.#gateway.session, consumed });
     for (const [index, image] of this.#truth.entries()) {
-      const delta = this.#log.findLast((record) => record.epoch === epoch && record.shard === index)?.delta;
+      const delta = this.#deltaOf(epoch, index);
       if (delta === undefined) throw new ModelViolation("a commit lacks a delta");
       applyDelta(image, epoch, delta);
     }
@@ -655,11 +694,11 @@ class EpochModel {
   #trimLog(): void {
     const kept = this.#bases.map((base) => (this.#is("trunccur") ? base.current.epoch : base.believed));
     const oldest = Math.min(...kept);
-    this.#log = this.#log.filter((record) => record.epoch > oldest);
+    this.#log.keep((record) => record.epoch > oldest);
   }
 
   #deltaOf(epoch: number, shard: number): Delta | undefined {
-    return this.#log.find((record) => record.epoch === epoch && record.shard === shard)?.delta;
+    return this.#log.find(epoch, shard)?.delta;
   }
 
   // ── gateway and sink ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -762,14 +801,13 @@ class EpochModel {
     if (kind === "worker") this.#statistics.workerRestarts++;
     if (kind === "os") this.#losePower();
     if (kind === "worker") this.#closeGeneration();
-    else this.#recoverDisk();
+    else this.#startProcess();
     this.#recover(kind);
   }
 
-  /** Every record that was not synced is there or not, whatever its neighbours are. */
   #losePower(): void {
     this.#statistics.powerLosses++;
-    this.#log = this.#log.filter((record) => record.synced || this.#chance(0.5));
+    this.#log.losePower();
     for (const base of this.#bases) base.current = base.durable;
   }
 
@@ -782,28 +820,54 @@ class EpochModel {
       coordinator.queue = [];
     }
     coordinator.capturing = undefined;
-    this.#log = this.#log.filter((record) => record.epoch <= (late ?? this.#committed));
+    this.#log.keep((record) => record.epoch <= (late ?? this.#committed));
     coordinator.merges.clear();
     coordinator.want = this.#committed;
   }
 
-  /** A new process finds the longest contiguous run of whole commits, and makes what it relies on durable. */
+  #startProcess(): void {
+    this.#recoverDisk();
+    this.#gateway = new Gateway(this.#gateway.session + 1);
+  }
+
+  /** The disk failed, the process lives: the commit in flight is there or not, which only the disk can tell. */
+  #restartGeneration(): void {
+    this.#recoverDisk();
+    this.#recover("worker");
+  }
+
+  /** Finds the longest contiguous run of whole commits, and makes what it relies on durable. */
   #recoverDisk(): void {
-    if (!this.#is("trustcache")) for (const record of this.#log) record.synced = true;
+    let committed = this.#scanLog();
+    while (!this.#rewriteTail(committed)) committed = this.#scanLog();
+    if (committed < this.#promised) throw new ModelViolation("what was committed is gone"); // M7
     for (const base of this.#bases) {
       if (!this.#is("nobasesync")) base.durable = base.current;
       base.believed = base.current.epoch;
     }
-    let committed = Math.max(...this.#bases.map((base) => base.current.epoch));
-    while (this.#isWhole(committed + 1)) committed++;
     this.#committed = committed;
-    this.#log = this.#log.filter((record) => record.epoch <= committed);
-    this.#gateway = new Gateway(this.#gateway.session + 1);
+    this.#log.keep((record) => record.epoch <= committed);
     this.#coordinator = new Coordinator(committed);
   }
 
+  #scanLog(): number {
+    this.#log.evict();
+    let committed = Math.max(...this.#bases.map((base) => base.current.epoch));
+    while (this.#isWhole(committed + 1)) committed++;
+    return committed;
+  }
+
+  /** Into a new segment; when that cannot be synced, nothing refers to it, and the log is as it was. */
+  #rewriteTail(committed: number): boolean {
+    if (this.#is("trustcache")) return true;
+    if (this.#is("eioresync")) this.#log.sync(committed);
+    else if (this.#diskFails(this.#swarm.syncFailure)) return false;
+    else this.#log.rewrite(committed);
+    return true;
+  }
+
   #isWhole(epoch: number): boolean {
-    if (!this.#log.some((record) => record.epoch === epoch && record.shard === -1)) return false;
+    if (this.#log.find(epoch, commitRecord) === undefined) return false;
     return this.#is("nolistcheck") || this.#shards.every((shard) => this.#deltaOf(epoch, shard.index) !== undefined);
   }
 
@@ -869,7 +933,7 @@ class EpochModel {
       shard.mailbox.push({ ...envelopeOf(row, 0, shard.epoch), hasRow: true });
     }
     this.#bases = shards.map((shard, index) => baseOf({ ...imageOf(shard), table: tables[index]! }));
-    this.#log = [];
+    this.#log.keep(() => false);
     return this.#bases.map((base) => copyImage(base.current));
   }
 
@@ -962,7 +1026,14 @@ function drawSwarm(random: Random) {
     powerLoss: random.next() * 0.5,
     workerCrash: random.next() * 0.6,
     rescale: random.next() < 0.5 ? random.next() * 0.6 : 0,
+    ...drawDiskFailures(random),
   };
+}
+
+/** An epoch has many appends and one sync. */
+function drawDiskFailures(random: Random) {
+  const rate = random.next() < 0.5 ? random.next() : 0;
+  return { appendFailure: rate * 0.12, syncFailure: rate * 0.6 };
 }
 
 function freshStatistics(): ModelStatistics {
@@ -970,11 +1041,14 @@ function freshStatistics(): ModelStatistics {
     crashes: 0,
     workerRestarts: 0,
     powerLosses: 0,
+    appendsFailed: 0,
+    syncsFailed: 0,
     rescales: 0,
     epochs: 0,
     recorded: 0,
     forced: 0,
     fragments: 0,
+    tombstones: 0,
     slices: 0,
     resent: 0,
     duplicates: 0,

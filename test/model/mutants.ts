@@ -19,6 +19,11 @@ export const mutants = {
   trunccur: "the log is trimmed below what the bases hold, not below what is known durable in them",
   mergeearly: "deltas are merged before they are committed",
   epochfirst: "the epoch row goes into the first slice of a merge, not into the last",
+  keeprow: "the row of a message that survived a capture is not deleted when the message is consumed",
+  keepoutbox: "the row of a message that was captured in an outbox is not deleted when the message enters the ring",
+  eioquiet: "an append to the log that failed is passed over",
+  eioretry: "a sync of the log that failed is tried again on the same descriptor, and the second answer is believed",
+  eioresync: "recovery syncs the segments that it finds in place of writing their tail into a new one",
   gwskip: "the gateway does not resend after the workers restarted",
   gwdup: "a shard takes a gateway message whatever its sequence, so a resent one is applied twice",
 } as const;

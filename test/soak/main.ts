@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { seededRandom } from "../../lib/base/random.js";
 import { type DrivenProcess, describe } from "../driven/driven-process.js";
 import { SmokeWorkload } from "../smoke/smoke-workload.js";
-import { type Point, slope } from "./slope.js";
+import { judgedLivesMin, type Point, slope } from "./slope.js";
 
 const MiB = 1024 * 1024;
 const shards = 2;
@@ -25,8 +25,6 @@ const lateShare = 1 / 3;
 const recoveryMsMax = 2_000;
 /** Growth from process to process. What is left of the noise of collections is a fraction of it. */
 const growthMiBPerMinuteMax = 4;
-/** Processes that it takes for a line. */
-const judgedLivesMin = 5;
 
 const { values } = parseArgs({
   options: {

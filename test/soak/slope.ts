@@ -5,6 +5,9 @@ export interface Point {
   readonly y: number;
 }
 
+/** Processes that it takes for a line: with fewer, memory is not judged. */
+export const judgedLivesMin = 5;
+
 /** How much `y` grows with one of `x`; 0 when all points have the same `x`, or there are none. */
 export function slope(points: readonly Point[]): number {
   const mean = (pick: (point: Point) => number): number =>
