@@ -102,10 +102,11 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
   /** A person finds an address in quarantine, maybe with a question that was answered with its failure. */
   function tend(): void {
     const reports = world.command("quarantine.list", []).flat() as { type: string; id: string; message: Path }[];
-    const report = reports.find(({ type }) => type === askerType);
+    const askers = reports.filter(({ type }) => type === askerType);
+    const report = askers.find(({ message }) => message.name.includes("/")) ?? askers[0];
     if (report === undefined) return;
     const { type, id, message } = report;
-    const skips = random.below(4) === 0;
+    const skips = random.below(2) === 0;
     if (message.name.includes("/")) world.met(`failed question ${skips ? "skipped" : "tried again"}`);
     world.command(`quarantine.${skips ? "skip" : "retry"}`, [type, id], id);
   }
@@ -248,8 +249,8 @@ export function requestsFeature(world: FeatureWorld): SimFeature {
     dynamicTypes: dynamicTypes.map((type) => ({ type, states: ["count", "applied", "hops"] })),
     poke: (send) => (random.below(2) === 0 ? sendHops(send) : sendPath(send)),
     act: () => {
-      const what = random.below(5);
-      if (what === 4) tend();
+      const what = random.below(7);
+      if (what >= 4) tend();
       else if (what < 2) sendKeyed();
       else if (what === 2) sendHops((to, message) => world.send(to, message));
       else sendPath((to, message) => world.send(to, message));
