@@ -60,17 +60,18 @@ export function poisonFeature(world: FeatureWorld): SimFeature {
     const numbers: number[] = ctx.state.applied.get()[from] ?? [];
     ctx.state.applied.update((applied: Record<string, number[]>) => ({ ...applied, [from]: [...numbers, n] }));
     const name = `${from} → ${ctx.self.id} #${n}`;
-    if (message.later) return takeLater(ctx.self.id, name, how);
+    if (message.later) return takeLater(ctx.self.id, ctx.signal, name, how);
     if (how === undefined || !world.faulty) return undefined;
     world.met(how === "worker" ? "a killed thread" : "a killed process");
     world.die(how, ctx.self.id, name);
     throw new HoldfastError("HF_IO", "a thread that has died"); // takes the shard down
   }
 
-  async function takeLater(id: string, name: string, how: Numbered["kills"]): Promise<void> {
+  /** A turn that was given up kills nobody: what is left of it cannot be told from anything else that runs by then. */
+  async function takeLater(id: string, given: AbortSignal, name: string, how: Numbered["kills"]): Promise<void> {
     world.asynchronous();
     await world.pause();
-    if (how === undefined || !world.faulty) return;
+    if (how === undefined || !world.faulty || given.aborted) return;
     world.met("a late death");
     world.die(how, id, name);
     await new Promise(() => {});

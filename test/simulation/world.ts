@@ -7,8 +7,8 @@
  * O3. A caller is answered at most once, and at the end exactly once.
  * O4. With faults off everything drains.
  * O5. When nothing else is left to do, every message in flight is for a quarantined address.
- * O6. A message that kills its thread does so a few times only, unless something else ends the shards in between, or
- *     somebody tries it again.
+ * O6. A message that kills its thread does so a few times only, unless something else ends the shards in between, the end
+ *     of the process included, or somebody tries it again.
  */
 
 import { crc32 } from "node:zlib";
@@ -796,9 +796,10 @@ export class World {
     const shard = shardOfKeyGroup(hashId(id) % this.params.keyGroups, this.params.keyGroups, this.#shards);
     this.#dying ??= { kind, shard };
     this.#statistics.deaths++;
+    if (kind === "process") return; // a process may be ended by anybody: what it says about the message depends on commits
     const kills = (this.#kills.get(message) ?? 0) + 1;
     this.#kills.set(message, kills);
-    if (kills > killsMax && kind === "worker") this.#brokenRule ??= `O6: ${message} kills for the ${kills}th time`;
+    if (kills > killsMax) this.#brokenRule ??= `O6: ${message} kills for the ${kills}th time`;
   }
 
   /** What died of a message ends and starts again. */
@@ -807,7 +808,7 @@ export class World {
     if (kind === "worker") this.#died.push({ shard, reason: "killed by a message" });
     const kills = this.#kills;
     this.#stop(kind);
-    this.#kills = kills;
+    if (kind === "worker") this.#kills = kills; // O6
     await this.#start(kind);
   }
 
