@@ -20,7 +20,7 @@ import { Queue } from "../base/queue.js";
 import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import { type DeadLetter, deadLetterTarget, type FailureEnd } from "../model/failure.js";
 import { formatMessageId } from "../model/message-id.js";
-import { hashId } from "../partition/hash.js";
+import { hashId32 } from "../partition/hash.js";
 import { addressKey, columnOf, idOf, keyGroupRangeBounds, rowTable } from "../store/row-key.js";
 import { isFinal, pauseOf, type ResolvedPolicy, resolvePolicy } from "./failure-policy.js";
 import type { Instance, Message } from "./instance.js";
@@ -271,7 +271,7 @@ export class Failures implements Part {
     const entry = type === undefined ? registry.coded(columnOf(key)) : registry.restored(type);
     if (entry === undefined) return; // it waits with its messages for its function to come back
     const id = type === undefined ? idOf(key) : idOf(key).slice(type.length + 1);
-    const instance = this.#rooms.state.instance(entry, id, hashId(id) | 0, keyGroup);
+    const instance = this.#rooms.state.instance(entry, id, hashId32(id), keyGroup);
     instance.state = "parked";
     this.#quarantined.set(instance, { instance, key, row, failing: undefined });
   }
@@ -385,7 +385,7 @@ export class Failures implements Part {
   }
 
   #instance(type: string, id: string): Instance | undefined {
-    return this.#port.registry.byName.get(type)?.instances.find(id, hashId(id) | 0);
+    return this.#port.registry.byName.get(type)?.instances.find(id, hashId32(id));
   }
 }
 

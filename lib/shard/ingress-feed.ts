@@ -12,7 +12,7 @@ import { copyPlain, estimateBytes } from "../codec/plain-data.js";
 import type { Address } from "../model/address.js";
 import type { IngressDefinition, IngressItem, Reject, SplitReader } from "../model/ingress.js";
 import { childHi, childLo } from "../model/message-id.js";
-import { hashId } from "../partition/hash.js";
+import { hashId, hashId32 } from "../partition/hash.js";
 import type { FunctionEntry, Registry } from "./registry.js";
 
 /** Code units of a rejected record that are kept. */
@@ -64,7 +64,7 @@ export class IngressFeed {
     this.#split = split;
     this.#port = port;
     this.key = splitKey(ingress.name, split);
-    this.#hash = hashId(this.key) | 0;
+    this.#hash = hashId32(this.key);
     this.position = position;
     this.moved = moved;
     this.#reader = ingress.open(split, position, wake);

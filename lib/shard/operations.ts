@@ -36,7 +36,7 @@ import type {
   OperationScope,
 } from "../model/operation.js";
 import { Task } from "../model/task.js";
-import { hashId } from "../partition/hash.js";
+import { hashId32 } from "../partition/hash.js";
 import { rowKey, rowTable } from "../store/row-key.js";
 import type { Instance } from "./instance.js";
 import type { Part, PartPort } from "./part.js";
@@ -395,7 +395,7 @@ export class Operations implements Part {
   deliver(entry: FunctionEntry, id: string, key: Uint8Array, result: OperationResult<unknown, unknown>): void {
     const payload = copyPlain(result, "result");
     const root = keyText(key);
-    this.#port.dispatch(entry, id, payload, estimateBytes(), hashId(`${root}#`) | 0, hashId(root) | 0, 0, undefined);
+    this.#port.dispatch(entry, id, payload, estimateBytes(), hashId32(`${root}#`), hashId32(root), 0, undefined);
   }
 
   putRow(key: Uint8Array, value: Uint8Array): void {

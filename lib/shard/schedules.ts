@@ -12,7 +12,7 @@ import { HoldfastError } from "../base/errors.js";
 import { invariant } from "../base/invariant.js";
 import { misfireAllMax, misfireGraceMs, schedulesMax } from "../base/limits.js";
 import { instantAfter, type MisfireRule, type ScheduleDefinition } from "../model/schedule.js";
-import { hashId } from "../partition/hash.js";
+import { hashId32 } from "../partition/hash.js";
 import type { EngineTime } from "./engine-time.js";
 import type { Part, PartPort } from "./part.js";
 import { scheduleBounds, scheduleKey, timerBucket } from "./timer-rows.js";
@@ -116,7 +116,7 @@ export class Schedules implements Part {
     const entry = this.#port.registry.restored(type);
     invariant(entry !== undefined, "a schedule that runs has a function");
     const root = `${instant} ${name}`;
-    this.#port.dispatch(entry, id, message, 0, hashId(`${root}#`) | 0, hashId(root) | 0, 0, undefined);
+    this.#port.dispatch(entry, id, message, 0, hashId32(`${root}#`), hashId32(root), 0, undefined);
   }
 
   /** S2 */

@@ -18,7 +18,7 @@ import { invariant } from "../base/invariant.js";
 import { timerListMax, timersAheadMs, timersPerStepMax } from "../base/limits.js";
 import type { Peer } from "../codec/message-codec.js";
 import { childHi, childLo, formatMessageId } from "../model/message-id.js";
-import { hashId, hashName32 } from "../partition/hash.js";
+import { hashId32, hashName32 } from "../partition/hash.js";
 import type { EngineTime } from "./engine-time.js";
 import type { Part, PartPort } from "./part.js";
 import type { FunctionEntry } from "./registry.js";
@@ -286,7 +286,7 @@ export class Timers implements Part {
 
   #listed({ due }: TimerKey, value: Uint8Array): ListedTimer {
     const { sender, target, token, idHi, idLo } = decodeTimer(value);
-    const messageId = formatMessageId(childHi(idHi, childLo(idLo, 0), 0), childLo(idLo, 0), hashId(target.id) | 0);
+    const messageId = formatMessageId(childHi(idHi, childLo(idLo, 0), 0), childLo(idLo, 0), hashId32(target.id));
     return { due, from: this.#nameOf(sender), to: this.#nameOf(target), token, messageId };
   }
 
