@@ -44,7 +44,7 @@ export interface LogScan {
   readonly end: LogPosition;
   /** The largest `durable` of any record that verifies, in the chain or behind it; 0 when there is none. */
   readonly durableMax: number;
-  /** Why the chain ends, unless it ends cleanly: in zeros, with nothing that verifies behind them. */
+  /** Why the chain ends, unless it ends cleanly: at an aligned place of zeros, with nothing that verifies behind it. */
   readonly damage?: LogPosition & { readonly reason: string };
   /** The first record behind the end that verifies, when there is one. */
   readonly following?: LogPosition & { readonly epoch: number };
@@ -170,7 +170,7 @@ class Scan {
     };
   }
 
-  /** Undefined when the chain may have ended here as it should. */
+  /** Undefined when the chain may have ended here as it should: a recycled segment keeps its old bytes behind the zeros. */
   reasonAt(bytes: Uint8Array, at: number): string | undefined {
     const end = Math.min(at + recordAlignment, bytes.length);
     for (let index = at; index < end; index++) {
