@@ -57,7 +57,8 @@ export class EntryRows implements Part {
 
   // --- reading ------------------------------------------------------------------------------------------------------
 
-  place({ code, storedId, keyGroup }: Instance, column: RowColumn): StatePlace {
+  place({ id, code, storedId }: Instance, column: RowColumn): StatePlace {
+    const keyGroup = this.#port.keyGroupOf(id);
     const address = addressPrefix(keyGroup, code, storedId);
     const [head, items] = [headKey(address, column.code), itemPrefix(address, column.code)];
     return { keyGroup, bucket: keyText(address), head, items };

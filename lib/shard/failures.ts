@@ -228,7 +228,8 @@ export class Failures implements Part {
       sequence: message.sequence,
       ...(instance.dynamicType !== undefined && { type: instance.dynamicType }),
     };
-    const key = addressKey(instance.keyGroup, rowTable.QUARANTINE, instance.code, instance.storedId);
+    const keyGroup = this.#port.keyGroupOf(instance.id);
+    const key = addressKey(keyGroup, rowTable.QUARANTINE, instance.code, instance.storedId);
     this.#port.rows.put(bucket, key, this.#port.encode(row, "quarantine"), this.#port.epoch); // Q1
     instance.state = "parked";
     this.#quarantined.set(instance, { instance, key, row, failing: message });
@@ -252,7 +253,7 @@ export class Failures implements Part {
     for (let keyGroup = 0; keyGroup < keyGroups; keyGroup++) {
       if (!this.#port.owns(keyGroup)) continue;
       for (const { from, to } of keyGroupRangeBounds(keyGroup, keyGroup + 1, rowTable.QUARANTINE)) {
-        for (const { key, value } of this.#port.rows.scan(bucket, from, to)) this.#restoreOne(keyGroup, key, value);
+        for (const { key, value } of this.#port.rows.scan(bucket, from, to)) this.#restoreOne(key, value);
       }
     }
     if (this.#quarantined.size === 0) return;
@@ -264,14 +265,14 @@ export class Failures implements Part {
       invariant(failing !== undefined, "the message that failed is there as long as its address is quarantined");
   }
 
-  #restoreOne(keyGroup: number, key: Uint8Array, value: Uint8Array): void {
+  #restoreOne(key: Uint8Array, value: Uint8Array): void {
     const row = this.#port.codec.decode(value) as QuarantineRow;
     const { type } = row;
     const { registry } = this.#port;
     const entry = type === undefined ? registry.coded(columnOf(key)) : registry.restored(type);
     if (entry === undefined) return; // it waits with its messages for its function to come back
     const id = type === undefined ? idOf(key) : idOf(key).slice(type.length + 1);
-    const instance = this.#rooms.state.instance(entry, id, hashId32(id), keyGroup);
+    const instance = this.#rooms.state.instance(entry, id, hashId32(id));
     instance.state = "parked";
     this.#quarantined.set(instance, { instance, key, row, failing: undefined });
   }

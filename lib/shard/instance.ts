@@ -27,6 +27,9 @@ export type InstanceState =
 /** Stands for "nothing is stored": undefined is a value like others. */
 export const ABSENT: unique symbol = Symbol("absent");
 
+/** The value of an instance whose first state was not read from the base yet. */
+export const UNREAD: unique symbol = Symbol("unread");
+
 /** One persisted value of one instance. */
 export abstract class StateCell {
   abstract value: unknown;
@@ -41,7 +44,8 @@ export abstract class StateCell {
 
 /**
  * An instance is the cell of its first state, which is the only one of most functions: one object less to reach. What
- * every turn looks at comes first, so that it lies in two cache lines.
+ * every turn looks at comes first, so that it lies in two cache lines. There may be millions: what can be told from the
+ * rest, as the key group from the hash, has no field.
  */
 export class Instance extends StateCell {
   /** `hashId32(id)` */
@@ -50,26 +54,22 @@ export class Instance extends StateCell {
   state: InstanceState = "ready";
   /** Messages that wait for this instance (I1). */
   pending: Waiting | undefined = undefined;
-  override value: unknown = ABSENT;
+  override value: unknown = UNREAD;
   override dirtyEpoch = -1;
-  /** The first state was read from the base. */
-  loaded = false;
   /** Names it as a caller in the shard's channels (frame-codec.ts), once it has sent to another shard; 0 before. */
   number = 0;
   readonly entry: FunctionEntry;
   /** Its messages that left the queue and are not done; an instance with any is never evicted. */
   held = 0;
-  readonly keyGroup: number;
   override captured: unknown = ABSENT;
   override mutable = false;
   /** The cells of the other states, as far as they are in memory. */
   others: (FurtherCell | undefined)[] | undefined = undefined;
 
-  constructor(entry: FunctionEntry, id: string, hash: number, keyGroup: number) {
+  constructor(entry: FunctionEntry, id: string, hash: number) {
     super();
     this.hash = hash;
     this.id = id;
-    this.keyGroup = keyGroup;
     this.entry = entry;
   }
 
@@ -98,7 +98,7 @@ export class Instance extends StateCell {
 
   /** The cells in memory. */
   *cells(): Generator<StateCell> {
-    if (this.loaded) yield this;
+    if (this.value !== UNREAD) yield this;
     for (const cell of this.others ?? []) if (cell !== undefined) yield cell;
   }
 

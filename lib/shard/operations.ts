@@ -238,7 +238,7 @@ export class Operations implements Part {
       of = new AddressOperations(name);
       this.#addresses.set(name, of);
     }
-    const operation = new Operation(wish, this.#nextKey(instance.keyGroup), of);
+    const operation = new Operation(wish, this.#nextKey(this.#port.keyGroupOf(instance.id)), of);
     this.putRow(operation.key, wish.row);
     of.pending.add(operation);
     this.#pending++;

@@ -61,10 +61,10 @@ export class Requests implements Part {
   }
 
   /** What was applied under the key of a message, when its retention has not ended. */
-  find({ target, extras }: Message): AppliedRequest | undefined {
+  find({ target, keyGroup, extras }: Message): AppliedRequest | undefined {
     const key = extras?.key;
     if (key === undefined) return undefined;
-    const { keyGroup, id } = target;
+    const { id } = target;
     const { type } = target.entry;
     const now = this.#port.clock.wall();
     return this.#applied(keyGroup, hashesOf(type, id, key)).find(
@@ -78,10 +78,10 @@ export class Requests implements Part {
   }
 
   /** The turn of a keyed message was applied (Q1). */
-  remember({ target, extras }: Message, reply: Uint8Array | undefined): void {
+  remember({ target, keyGroup, extras }: Message, reply: Uint8Array | undefined): void {
     const key = extras?.key;
     if (key === undefined) return;
-    const { keyGroup, id } = target;
+    const { id } = target;
     const { type } = target.entry;
     const hashes = hashesOf(type, id, key);
     const ends = this.#port.clock.wall() + (extras?.retentionMs ?? requestRetentionMs);
@@ -94,10 +94,10 @@ export class Requests implements Part {
   }
 
   /** Nobody will repeat the message with this key any more. */
-  forget({ target, extras }: Message): void {
+  forget({ target, keyGroup, extras }: Message): void {
     const key = extras?.key;
     if (key === undefined) return;
-    const { keyGroup, id } = target;
+    const { id } = target;
     const { type } = target.entry;
     const hashes = hashesOf(type, id, key);
     const kept: AppliedRequest[] = [];

@@ -96,7 +96,6 @@ export class RowValueHandle extends RowHandle implements ValueHandle<unknown> {
   }
 
   #key(): Uint8Array {
-    const { keyGroup, storedId } = this.instance;
-    return stateKey(keyGroup, this.column.code, storedId);
+    return stateKey(this.place.keyGroup, this.column.code, this.instance.storedId);
   }
 }

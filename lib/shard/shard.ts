@@ -142,9 +142,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#heldBack = new Array(config.shards).fill(false);
     this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
     this.rows = new Rows(ports.base, restored.overlay, config.epoch);
-    this.#state = new StateAccess(this.registry, this.rows, this.codec, config.limits.residentInstancesMax, () =>
-      this.entries.now(),
-    );
+    this.#state = new StateAccess(this.registry, this.rows, this.codec, config, () => this.entries.now());
     this.#mailbox = new Mailbox(this.#state);
     this.entries = new EntryRows(this);
     this.#parts.push(this.entries);
@@ -702,12 +700,12 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
 
   /** After everything else that the turn did. */
   destroy(instance: Instance): void {
-    const { entry, id, keyGroup } = instance;
+    const { entry, id, hash } = instance;
     for (const column of entry.columns) {
       const cell = this.#state.cell(instance, column);
       if (cell.value !== ABSENT) this.#state.write(cell, ABSENT, false, this.#epoch);
     }
-    for (const part of this.#parts) part.destroy?.(entry, id, keyGroup);
+    for (const part of this.#parts) part.destroy?.(entry, id, keyGroupOfHash(hash, this.config.keyGroups));
   }
 
   encode(value: unknown, what: string): Uint8Array {

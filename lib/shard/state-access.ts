@@ -11,8 +11,10 @@
 import { invariant } from "../base/invariant.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
 import { freezePlain } from "../codec/plain-data.js";
+import { keyGroupOfHash } from "../partition/key-groups.js";
 import { stateKey } from "../store/row-key.js";
-import { FurtherCell, Instance, type Message, type StateCell } from "./instance.js";
+import { ABSENT, FurtherCell, Instance, type Message, type StateCell, UNREAD } from "./instance.js";
+import type { ShardConfig } from "./ports.js";
 import type { Column, FunctionEntry, Registry } from "./registry.js";
 import type { Rows } from "./rows.js";
 import { decodeStateValue, expiryOf, NEVER } from "./state-value.js";
@@ -29,18 +31,26 @@ export class StateAccess {
   readonly #rows: Rows;
   readonly #codec: PayloadCodec;
   readonly #residentMax: number;
+  readonly #keyGroups: number;
   readonly #wall: () => number;
   /** Nobody reads it; it keeps the compiler from leaving `touch` out. */
   #touched = 0;
   #sweep: Iterator<Instance> | undefined;
   #sweepEpoch = -1;
 
-  constructor(registry: Registry, rows: Rows, codec: PayloadCodec, residentMax: number, wall: () => number) {
+  constructor(
+    registry: Registry,
+    rows: Rows,
+    codec: PayloadCodec,
+    { keyGroups, limits }: ShardConfig,
+    wall: () => number,
+  ) {
     this.#wall = wall;
     this.#registry = registry;
     this.#rows = rows;
     this.#codec = codec;
-    this.#residentMax = residentMax;
+    this.#residentMax = limits.residentInstancesMax;
+    this.#keyGroups = keyGroups;
   }
 
   /** More instances are in memory than should be. */
@@ -53,13 +63,13 @@ export class StateAccess {
   }
 
   /** The instance of a message's address. */
-  resolve({ entry, id, hash, keyGroup }: Message): Instance {
-    return entry.instances.find(id, hash) ?? this.#add(new Instance(entry, id, hash, keyGroup));
+  resolve({ entry, id, hash }: Message): Instance {
+    return entry.instances.find(id, hash) ?? this.#add(new Instance(entry, id, hash));
   }
 
   /** The instance of an address. */
-  instance(entry: FunctionEntry, id: string, hash: number, keyGroup: number): Instance {
-    return entry.instances.find(id, hash) ?? this.#add(new Instance(entry, id, hash, keyGroup));
+  instance(entry: FunctionEntry, id: string, hash: number): Instance {
+    return entry.instances.find(id, hash) ?? this.#add(new Instance(entry, id, hash));
   }
 
   #add(instance: Instance): Instance {
@@ -70,8 +80,7 @@ export class StateAccess {
 
   cell(instance: Instance, column: Column): StateCell {
     if (column.index === 0) {
-      if (!instance.loaded) this.#load(instance);
-      instance.loaded = true;
+      if (instance.value === UNREAD) this.#load(instance);
       return instance;
     }
     instance.others ??= new Array(instance.entry.columns.length - 1).fill(undefined);
@@ -134,10 +143,14 @@ export class StateAccess {
 
   #load(cell: StateCell): void {
     const { instance, column } = cell;
-    const bytes = this.#rows.committed(stateKey(instance.keyGroup, column.code, instance.storedId));
-    if (bytes === undefined) return;
-    const expiry = expiryOf(bytes);
-    if (expiry !== NEVER && expiry <= this.#wall()) return; // its declaration had a time to live when it was written
+    const keyGroup = keyGroupOfHash(instance.hash, this.#keyGroups);
+    const bytes = this.#rows.committed(stateKey(keyGroup, column.code, instance.storedId));
+    const expiry = bytes === undefined ? NEVER : expiryOf(bytes);
+    // What expired: its declaration had a time to live when it was written.
+    if (bytes === undefined || (expiry !== NEVER && expiry <= this.#wall())) {
+      cell.value = ABSENT;
+      return;
+    }
     const { value, mutable } = freezePlain(decodeStateValue(this.#codec, bytes), `state ${column.name}`);
     cell.value = value;
     cell.mutable = mutable;

@@ -18,7 +18,7 @@ import type { Inbound, VisitMessage } from "../channel/inbound.js";
 import { type FrameReader, isCompact } from "../codec/frame-codec.js";
 import { MessageReader, writeMessageHead } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
-import { keyGroupOf } from "../partition/key-groups.js";
+import { keyGroupOf, keyGroupOfHash } from "../partition/key-groups.js";
 import { ABSENT, type Message, type StateCell } from "../shard/instance.js";
 import type { OutboxEntry } from "../shard/outbox.js";
 import type { CapturedEffects, CapturePort } from "../shard/ports.js";
@@ -220,8 +220,9 @@ export class Capture implements CapturePort {
     const value = cell.dirtyEpoch === this.#captured.epoch - 1 ? cell.value : cell.captured;
     const key = this.#rows.beginKey();
     const id = instance.storedId;
+    const keyGroup = keyGroupOfHash(instance.hash, this.#config.keyGroups);
     const at = key.reserve(stateKeyBytesMax(id));
-    key.truncate(writeStateKey(key.memory, at, instance.keyGroup, column.code, id));
+    key.truncate(writeStateKey(key.memory, at, keyGroup, column.code, id));
     const writer = this.#rows.endKey();
     if (value === ABSENT) this.#rows.endDelete();
     else {

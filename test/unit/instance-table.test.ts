@@ -10,7 +10,7 @@ import { FunctionEntry } from "../../lib/shard/registry.js";
 const entry = new FunctionEntry(defineFunction("test/instance", { receive() {} }));
 
 function instanceOf(id: string, hash: number): Instance {
-  return new Instance(entry, id, hash, 0);
+  return new Instance(entry, id, hash);
 }
 
 /** Home slots that lie together, at both ends of a table of any size, and equal hashes of different ids. */

@@ -37,6 +37,7 @@ describe("operations", () => {
         scan: () => [...rows].map(([key, value]) => ({ key: Buffer.from(key, "latin1"), value })),
       },
       epoch: 1,
+      keyGroupOf: () => 0,
       owns: () => true,
       dispatch: (_: unknown, __: string, payload: never) => delivered.push(payload),
       encode: (value: unknown, what: string) => codec.encode(copyPlain(value, what)).slice(),
@@ -50,7 +51,7 @@ describe("operations", () => {
     const turn = (id: string, ...starts: (() => unknown)[]): void => {
       const staged: StagedEffect[] = [];
       const context = {
-        instance: new Instance(entry, id, 0, 0),
+        instance: new Instance(entry, id, 0),
         staged,
         stage: (effect: StagedEffect) => staged.push(effect),
       } as unknown as TurnContext;
