@@ -29,6 +29,7 @@ export const account = defineFunction("bench/account", {
 
 const orders = ndjsonIngress<Order>("orders", {
   path: process.env.HOLDFAST_BENCH_FILE ?? "orders.ndjson",
+  splits: Number(process.env.HOLDFAST_BENCH_SPLITS ?? 1),
   route: (order, to) => to(account.at(order.account), order),
 });
 

@@ -11,7 +11,9 @@ import { egressPressure } from "../channel/control-words.js";
 import type { Address, AnyAddress } from "../model/address.js";
 import type { AppDefinition } from "../model/app.js";
 import type { EgressDefinition, EgressRecord } from "../model/egress.js";
+import type { IngressDefinition } from "../model/ingress.js";
 import { hashName32 } from "../partition/hash.js";
+import { splitKey } from "../shard/ingress-feed.js";
 import type { ShardCounts } from "../shard/ports.js";
 import { egressCode, Registry } from "../shard/registry.js";
 import type { CommitNotice } from "../snapshot/coordinator.js";
@@ -81,6 +83,7 @@ export class Application {
   /** Addresses whose turn failed for good: look at them, try them again, drop what failed. */
   readonly quarantine = new Quarantine((name, args, id) => this.command(name, args, id));
   readonly #options: ResolvedOptions;
+  readonly #ingresses: readonly IngressDefinition[];
   readonly #events = new EventEmitter<ApplicationEvents>();
   /** Events from before anybody could listen. */
   #early: (() => void)[] | undefined = [];
@@ -104,6 +107,7 @@ export class Application {
   /** @internal Use `start`. */
   constructor(app: AppDefinition, options: ResolvedOptions, splits: readonly { ingress: string; split: string }[]) {
     this.#options = options;
+    this.#ingresses = app.ingresses;
     this.stopped = new Promise((resolve, reject) => {
       this.#ended = { resolve, reject };
     });
@@ -313,6 +317,7 @@ export class Application {
   // --- events of the supervisor -------------------------------------------------------------------------------------
 
   async #onRecovered(report: RecoveryReport): Promise<readonly EgressWatermark[]> {
+    for (const split of report.formerSplits) refuseFormer(this.#ingresses, split);
     this.#gateway.recovered(report.session, report.keyGroups);
     for (const message of report.warnings) this.#emit("warning", { message });
     if (!this.#opened) {
@@ -462,6 +467,14 @@ export class Application {
     this.#waiters = [];
     if (failure === undefined) this.#ended.resolve();
     else this.#ended.reject(failure);
+  }
+}
+
+/** Asks the ingress of a split that nobody lists any more. */
+function refuseFormer(ingresses: readonly IngressDefinition[], key: string): void {
+  for (const ingress of ingresses) {
+    const prefix = splitKey(ingress.name, "");
+    if (key.startsWith(prefix)) ingress.refuseFormer?.(key.slice(prefix.length));
   }
 }
 

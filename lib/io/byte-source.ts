@@ -11,6 +11,7 @@ import { createGunzip, type Gunzip } from "node:zlib";
 import { HoldfastError } from "../base/errors.js";
 import { KiB } from "../base/limits.js";
 import { systemCode } from "./file-path.js";
+import type { Stripe } from "./stripe.js";
 
 const chunkBytes = 256 * KiB;
 /** How often the end of a growing file is looked at. */
@@ -18,7 +19,8 @@ const followPollMs = 50;
 
 /** What a source tells its reader. */
 export interface ByteSink {
-  chunk(bytes: Buffer): void;
+  /** Bytes that begin at `from`; what lies between them and those before is not for this reader. */
+  chunk(bytes: Buffer, from: number): void;
   end(): void;
   fail(error: HoldfastError): void;
 }
@@ -30,23 +32,26 @@ export interface ByteSource {
   close(): void;
 }
 
-/** Reads a plain file from `position`. With `follow` there is no end, and the file need not exist yet. */
+/** Reads a stripe of a plain file from `position` on. With `follow` there is no end, and the file need not exist yet. */
 export class FileSource implements ByteSource {
   readonly #path: string;
   readonly #follow: boolean;
   readonly #sink: ByteSink;
   readonly #memory = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)];
+  readonly #stripe: Stripe;
   #turn = 0;
-  #position: number;
+  /** The file has had this many bytes. */
+  #known: number;
   #fd: number | undefined;
   #inode = 0;
   #busy = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(path: string, position: number, follow: boolean, sink: ByteSink) {
+  constructor(path: string, position: number, stripe: Stripe, follow: boolean, sink: ByteSink) {
     this.#path = path;
-    this.#position = position;
+    this.#known = position;
+    this.#stripe = stripe;
     this.#follow = follow;
     this.#sink = sink;
   }
@@ -68,7 +73,7 @@ export class FileSource implements ByteSource {
     this.#busy = true;
     stat(this.#path, (error, found) => {
       if (this.#over()) return;
-      if (error !== null && this.#follow && this.#position === 0 && systemCode(error) === "ENOENT")
+      if (error !== null && this.#follow && this.#known === 0 && systemCode(error) === "ENOENT")
         return this.#later();
       const refusal = error === null ? this.#refusal(found) : unreadable(this.#path, error);
       if (refusal !== undefined) return this.#sink.fail(refusal);
@@ -96,17 +101,22 @@ export class FileSource implements ByteSource {
   #read(fd: number): void {
     const memory = this.#memory[this.#turn]!;
     this.#busy = true;
-    read(fd, memory, 0, memory.length, this.#position, (error, count) => {
+    read(fd, memory, 0, this.#stripe.wanted(memory.length), this.#stripe.readFrom, (error, count) => {
       if (this.#over()) return;
       if (error !== null) return this.#sink.fail(unreadable(this.#path, error));
-      if (count > 0) {
-        this.#turn = 1 - this.#turn; // B2
-        this.#position += count;
-        return this.#sink.chunk(memory.subarray(0, count));
-      }
-      if (this.#follow) this.#waitForMore();
+      if (count > 0) this.#take(fd, memory.subarray(0, count));
+      else if (this.#follow) this.#waitForMore();
       else this.#sink.end();
     });
+  }
+
+  #take(fd: number, bytes: Buffer): void {
+    const stripe = this.#stripe;
+    this.#known = Math.max(this.#known, stripe.readFrom + bytes.length);
+    const taken = stripe.take(bytes);
+    if (taken.length === 0) return this.#read(fd); // into the same memory
+    this.#turn = 1 - this.#turn; // B2
+    this.#sink.chunk(taken, stripe.takenFrom);
   }
 
   /** At the end of a growing file: looks whether it still is the same file, then again later. */
@@ -118,7 +128,7 @@ export class FileSource implements ByteSource {
       if (found.ino !== this.#inode) return this.#sink.fail(replaced(this.#path, "is another file than before"));
       const refusal = this.#refusal(found);
       if (refusal !== undefined) return this.#sink.fail(refusal);
-      if (found.size > this.#position) this.ask();
+      if (found.size > this.#stripe.readFrom) this.ask();
       else this.#later();
     });
   }
@@ -129,8 +139,8 @@ export class FileSource implements ByteSource {
 
   #refusal(found: Stats): HoldfastError | undefined {
     if (!found.isFile()) return notAFile(this.#path);
-    if (found.size >= this.#position) return undefined;
-    return replaced(this.#path, `has ${found.size} bytes, ${this.#position} were already read`);
+    if (found.size >= this.#known) return undefined;
+    return replaced(this.#path, `has ${found.size} bytes, ${this.#known} were already read`);
   }
 
   /** Ends an operation. True when the source was closed meanwhile. */
@@ -152,6 +162,8 @@ export class GzipSource implements ByteSource {
   readonly #sink: ByteSink;
   readonly #position: number;
   #skip: number;
+  /** Unpacked bytes so far. */
+  #passed = 0;
   #unpacked: Gunzip | undefined;
   #closeFile: (() => void) | undefined;
   #asked = false;
@@ -206,11 +218,13 @@ export class GzipSource implements ByteSource {
   #take(bytes: Buffer): void {
     if (this.#closed) return;
     const skipped = Math.min(this.#skip, bytes.length);
+    const from = this.#passed + skipped;
     this.#skip -= skipped;
+    this.#passed += bytes.length;
     if (skipped === bytes.length) return;
     this.#unpacked?.pause(); // B1
     this.#asked = false;
-    this.#sink.chunk(skipped === 0 ? bytes : bytes.subarray(skipped));
+    this.#sink.chunk(skipped === 0 ? bytes : bytes.subarray(skipped), from);
   }
 
   #end(): void {

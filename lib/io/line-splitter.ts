@@ -3,7 +3,7 @@
  * crosses chunks is put together once; one over the limit is never held, only its beginning.
  *
  * Owner and thread: one reader.
- * L1. `after` of a line is `start` of the next, whatever the chunks: positions depend on the bytes only.
+ * L1. `after` of a line is `start` of the next, unless a chunk begins further on: positions depend on the bytes only.
  * L2. At most `lineBytesMax` bytes of an unfinished line are held, besides the chunk being read.
  * L3. A chunk is not referred to once `next` has returned false: its memory may be reused.
  */
@@ -52,9 +52,14 @@ export class LineSplitter {
     return this.#seen + this.#chunk.length - this.#at;
   }
 
-  /** Gives the next chunk, after `next` has returned false. */
-  push(chunk: Buffer): void {
+  /**
+   * Gives the next chunk, after `next` has returned false. It begins where the one before has ended, or at a line further
+   * on: `from` is its place in the stream.
+   */
+  push(chunk: Buffer, from: number): void {
     invariant(!this.#ended && this.#at === this.#chunk.length, "a chunk follows one that is used up"); // L3
+    invariant(from >= this.after && (this.#seen === 0 || from === this.after + this.#seen), "no line has a hole");
+    if (this.#seen === 0) this.after = from;
     this.#chunk = chunk;
     this.#at = 0;
   }

@@ -1,8 +1,9 @@
 /**
  * NDJSON files as an ingress: one JSON value per line, exactly once.
  *
- * A file is one split, and the position is the offset of the byte after the last line taken, in the unpacked stream.
- * The engine commits it together with everything the line caused, so recovery goes on at the first line without effect.
+ * A file is one split, or as many as `splits` says, each with every so-manieth block (`stripe.ts`). The position is the
+ * offset of the byte after the last line taken, in the unpacked stream. The engine commits it together with everything the
+ * line caused, so recovery goes on at the first line without effect.
  *
  * Owner and thread: a shard. Chunks are read in the background; `next` parses one line and never waits.
  * N1. Lines are handed out in order, each with the position after it, whatever the chunks were.
@@ -28,14 +29,18 @@ import { checkOptionNames, filePath } from "./file-path.js";
 import { objectsIn } from "./json-objects.js";
 import { LineSplitter } from "./line-splitter.js";
 import { bindNdjsonFile } from "./ndjson-egress.js";
+import { Stripe } from "./stripe.js";
 
-const splitName = "file";
+/** The split of a file that has but one. */
+const wholeFile = "file";
+/** As many as there may be shards. */
+const splitsMax = 64;
 const lineBytesDefault = 16 * MiB;
 const lineBytesLimit = 256 * MiB;
 /** What a bad record is shown with. */
 const badTextBytesMax = 16 * KiB;
 const replacement = "\ufffd";
-const optionNames = ["path", "route", "follow", "onBadRecord", "rejects", "schema", "lineBytesMax"];
+const optionNames = ["path", "route", "follow", "onBadRecord", "rejects", "schema", "lineBytesMax", "splits"];
 
 /** What `ndjsonIngress` takes. */
 export interface NdjsonIngressOptions<T> {
@@ -53,6 +58,12 @@ export interface NdjsonIngressOptions<T> {
   readonly schema?: Schema<T>;
   /** A longer line is a bad record; default 16 MiB. */
   readonly lineBytesMax?: number;
+  /**
+   * How many readers share the file, from 1 (default) to 64. They are dealt to the shards, so a large file is read by
+   * several cores; a multiple of the shard count suits best. With more than one, lines may reach an address in another
+   * order than that of the file. Not for `.gz` files. Once something was read the number stays (`HF_BAD_OPTIONS`).
+   */
+  readonly splits?: number;
 }
 
 /**
@@ -65,10 +76,13 @@ export interface NdjsonIngressOptions<T> {
 export function ndjsonIngress<T>(name: string, options: NdjsonIngressOptions<T>): IngressDefinition {
   checkIngressName(name);
   const settings = checkOptions(name, options);
+  const names = splitNames(settings.splits);
   return {
     name,
-    splits: () => [splitName],
-    open: (_split, position, wake) => new NdjsonReader(name, settings, checkPosition(name, position), wake),
+    splits: () => names,
+    refuseFormer: (split) => refuseFormer(name, split, settings.splits),
+    open: (split, position, wake) =>
+      new NdjsonReader(name, settings, names.indexOf(split), checkPosition(name, position), wake),
     route: options.route,
     onBadRecord: options.onBadRecord ?? "reject",
     rejects: bindNdjsonFile(new EgressDefinition<Reject>(rejectsName(name), undefined), settings.rejects, {
@@ -83,6 +97,7 @@ interface Settings {
   readonly follow: boolean;
   readonly schema: Schema<unknown> | undefined;
   readonly lineBytesMax: number;
+  readonly splits: number;
 }
 
 class NdjsonReader implements SplitReader, ByteSink {
@@ -94,22 +109,23 @@ class NdjsonReader implements SplitReader, ByteSink {
   readonly #source: ByteSource;
   /** A chunk read ahead, given to the splitter when the one before is used up. */
   #ahead: Buffer | undefined;
+  #aheadFrom = 0;
   /** The chunk that is cut into lines, when all of it is ASCII: such lines take a shorter way to text. */
   #ascii: Buffer | undefined;
   #ended = false;
   #failure: HoldfastError | undefined;
   #closed = false;
 
-  constructor(name: string, settings: Settings, position: number, wake: () => void) {
+  constructor(name: string, settings: Settings, split: number, position: number, wake: () => void) {
     this.#name = name;
     this.#schema = settings.schema;
     this.#lineBytesMax = settings.lineBytesMax;
     this.#wake = wake;
     this.#lines = new LineSplitter(position, settings.lineBytesMax);
-    const { path, follow } = settings;
+    const { path, follow, splits } = settings;
     this.#source = path.endsWith(".gz")
       ? new GzipSource(path, position, this)
-      : new FileSource(path, position, follow, this);
+      : new FileSource(path, position, new Stripe(split, splits, position), follow, this);
     this.#source.ask();
   }
 
@@ -134,8 +150,9 @@ class NdjsonReader implements SplitReader, ByteSink {
     this.#source.close();
   }
 
-  chunk(bytes: Buffer): void {
+  chunk(bytes: Buffer, from: number): void {
     this.#ahead = bytes;
+    this.#aheadFrom = from;
     this.#wake();
   }
 
@@ -157,7 +174,7 @@ class NdjsonReader implements SplitReader, ByteSink {
     if (ahead !== undefined) {
       this.#ahead = undefined;
       this.#ascii = isAscii(ahead) ? ahead : undefined;
-      this.#lines.push(ahead);
+      this.#lines.push(ahead, this.#aheadFrom);
       this.#source.ask(); // N2: into the chunk that was just used up
       return true;
     }
@@ -233,6 +250,20 @@ function textOf(error: HoldfastError): string {
   return error.message.slice(error.code.length + 2);
 }
 
+function splitNames(count: number): readonly string[] {
+  return count === 1 ? [wholeFile] : Array.from({ length: count }, (_, index) => `${index + 1} of ${count}`);
+}
+
+/** Positions of other splits of the file say what was read, but not to these: they would read it again. */
+function refuseFormer(name: string, split: string, splits: number): void {
+  const before = split === wholeFile ? 1 : Number(/^[0-9]+ of ([0-9]+)$/.exec(split)?.[1]);
+  if (Number.isNaN(before)) return; // of another connector
+  throw new HoldfastError(
+    "HF_BAD_OPTIONS",
+    `ndjsonIngress "${name}": splits is ${splits}, but in this data directory the file was read with splits: ${before}. Go on with that, or read a file that is new to it as an ingress of another name`,
+  );
+}
+
 function checkPosition(name: string, position: unknown): number {
   if (position === undefined) return 0;
   if (typeof position === "number" && Number.isSafeInteger(position) && position >= 0) return position;
@@ -245,7 +276,7 @@ function checkPosition(name: string, position: unknown): number {
 function checkOptions<T>(name: string, options: NdjsonIngressOptions<T>): Settings {
   const what = `ndjsonIngress "${name}"`;
   checkOptionNames(options, optionNames, what);
-  const { follow = false, onBadRecord = "reject", lineBytesMax = lineBytesDefault, schema } = options;
+  const { follow = false, onBadRecord = "reject", lineBytesMax = lineBytesDefault, schema, splits = 1 } = options;
   const path = filePath(options.path, `path of ${what}`);
   const rejects =
     options.rejects === undefined ? `${path}.rejects.ndjson` : filePath(options.rejects, `rejects of ${what}`);
@@ -260,8 +291,12 @@ function checkOptions<T>(name: string, options: NdjsonIngressOptions<T>): Settin
   if (!Number.isSafeInteger(lineBytesMax) || lineBytesMax < 1 || lineBytesMax > lineBytesLimit) {
     refuse(`lineBytesMax must be an integer from 1 to ${lineBytesLimit}`);
   }
+  if (!Number.isInteger(splits) || splits < 1 || splits > splitsMax)
+    refuse(`splits must be an integer from 1 to ${splitsMax}`);
+  if (splits > 1 && path.endsWith(".gz"))
+    refuse("a .gz file has one split, as it can only be unpacked from its beginning");
   if (rejects === path) refuse("rejects must be another file than path");
   if (rejects.endsWith(".gz")) refuse("rejects cannot be a .gz file: it is written as plain text");
   if (schema !== undefined) checkSchema(schema, `schema of ${what}`);
-  return { path, rejects, follow, schema: schema as Schema<unknown> | undefined, lineBytesMax };
+  return { path, rejects, follow, schema: schema as Schema<unknown> | undefined, lineBytesMax, splits };
 }

@@ -52,6 +52,11 @@ export interface IngressDefinition {
   readonly name: string;
   /** The names of the splits, stable over restarts. Called on the main thread at start. */
   splits(): readonly string[] | Promise<readonly string[]>;
+  /**
+   * Called at start with each split that has a committed position and is not in the list any more. Throws when splits of
+   * the list would take its records again; otherwise it is forgotten about until it is back. On the main thread.
+   */
+  refuseFormer?(split: string): void;
   /** Opens a split at a committed position, or from its beginning. Called on a shard's thread. */
   open(split: string, position: unknown, wake: () => void): SplitReader;
   readonly route: Router<never>;

@@ -94,6 +94,8 @@ export interface Recovered {
   readonly session: number;
   readonly shards: readonly RestoredShard[];
   readonly outputs: readonly RecoveredOutput[];
+  /** Names (`splitKey`) of splits that have a committed position and are in no list of splits. */
+  readonly formerSplits: readonly string[];
   /** What a person should know: a torn tail that was ignored, say. */
   readonly warnings: readonly string[];
 }
@@ -106,6 +108,7 @@ export class Recovery {
   readonly #config: RecoveryConfig;
   readonly #ports: RecoveryPorts;
   readonly #warnings: string[] = [];
+  readonly #formerSplits: string[] = [];
   readonly #reader = new MessageReader(new PayloadCodec());
 
   constructor(config: RecoveryConfig, ports: RecoveryPorts) {
@@ -154,6 +157,7 @@ export class Recovery {
       session,
       shards: this.#deal(merges, keyGroups, session),
       outputs: this.#outputsToSend(chain.epochs, watermarks),
+      formerSplits: this.#formerSplits,
       warnings: this.#warnings,
     };
   }
@@ -425,7 +429,10 @@ export class Recovery {
       else deals[owner].tombstones.push(key);
     } else if (meta.kind === "position") {
       const shard = this.#shardOfSplit(meta.split);
-      if (shard === undefined) return; // its ingress is gone for now
+      if (shard === undefined) {
+        this.#formerSplits.push(meta.split); // it is gone for now, or its ingress is
+        return;
+      }
       deals[shard].positions.set(meta.split, { bytes: meta.bytes, rowed: shard === owner });
       if (shard !== owner) deals[owner].tombstones.push(key); // V4
     }

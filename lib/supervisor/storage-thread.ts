@@ -44,6 +44,8 @@ export interface RecoveryReport {
     readonly epoch: number;
     readonly position: Uint8Array;
   }[];
+  /** Names of splits that have a committed position and are in no list. */
+  readonly formerSplits: readonly string[];
   readonly warnings: readonly string[];
   /** Messages that threads may have died of, when there is such a suspicion. */
   readonly suspects: readonly Suspect[] | undefined;
@@ -87,7 +89,7 @@ class StorageThread {
   }
 
   recover(config: RecoveryConfig, ending: Ending): RecoveryReport {
-    const { manifest, session, shards, outputs, watermarks, warnings } = this.#storage.recover(config);
+    const { manifest, session, shards, outputs, watermarks, formerSplits, warnings } = this.#storage.recover(config);
     this.#suspects ??= new Suspects(new DiskNotes(new NodeDisk(), notesDirectory(config.dataDir)));
     return {
       ...this.#suspects.begin(manifest.committed, shards.length, ending),
@@ -100,6 +102,7 @@ class StorageThread {
       gatewayConsumed: shards.map(({ gatewayConsumed }) => gatewayConsumed),
       outputs,
       watermarks: [...watermarks].map(([egressCode, { epoch, position }]) => ({ egressCode, epoch, position })),
+      formerSplits,
       warnings,
     };
   }

@@ -127,8 +127,8 @@ function split(bytes: Buffer, sizes: readonly number[], position: number, lineBy
   let at = 0;
   for (const size of [...sizes, bytes.length]) {
     const chunk = Buffer.from(bytes.subarray(at, at + size));
+    splitter.push(chunk, position + at);
     at += chunk.length;
-    splitter.push(chunk);
     drain();
     chunk.fill(0x0a);
   }
