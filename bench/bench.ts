@@ -6,6 +6,8 @@ export interface BenchOptions {
   readonly quick: boolean;
   readonly rounds?: number;
   readonly shards?: number;
+  /** Readers of one file. */
+  readonly splits?: number;
   /** Addresses that messages go to. */
   readonly keys?: number;
   /** Messages of one round. */

@@ -7,7 +7,7 @@ import type { BenchOptions, BenchResult } from "./bench.js";
 import { benches } from "./benches.js";
 import { save } from "./results.js";
 
-const numbers = ["rounds", "shards", "keys", "messages", "load", "chains", "addresses"] as const;
+const numbers = ["rounds", "shards", "splits", "keys", "messages", "load", "chains", "addresses"] as const;
 
 await main();
 
@@ -41,6 +41,7 @@ function parse(): { name: string; json: boolean; save: boolean; options: BenchOp
         cap: { type: "boolean" },
         rounds: { type: "string" },
         shards: { type: "string" },
+        splits: { type: "string" },
         keys: { type: "string" },
         messages: { type: "string" },
         load: { type: "string" },

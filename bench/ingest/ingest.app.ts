@@ -29,7 +29,7 @@ export const account = defineFunction("bench/account", {
 
 const orders = ndjsonIngress<Order>("orders", {
   path: process.env.HOLDFAST_BENCH_FILE ?? "orders.ndjson",
-  splits: Number(process.env.HOLDFAST_BENCH_SPLITS ?? 1),
+  splits: Number(process.env.HOLDFAST_BENCH_SPLITS ?? 1), // sums do not ask for the order of the file
   route: (order, to) => to(account.at(order.account), order),
 });
 

@@ -1,6 +1,6 @@
 /**
- * `ingest`: an NDJSON file, read, routed to accounts and applied exactly once, against `JSON.parse` of each of its lines
- * alone. Rounds of both alternate, and so does which of them goes first.
+ * `ingest`: an NDJSON file, read by one split per shard (`--splits` says otherwise), routed to accounts and applied exactly
+ * once, against `JSON.parse` of each of its lines alone. Rounds of both alternate, and so does which of them goes first.
  */
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -19,10 +19,12 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
   const { quick, log } = options;
   const rounds = options.rounds ?? (quick ? 1 : 5);
   const shards = options.shards ?? 2;
+  const splits = options.splits ?? shards;
   const accounts = options.keys ?? (quick ? 1_000 : 10_000);
   const directory = await mkdtemp(join(tmpdir(), "holdfast-bench-"));
   try {
     const path = join(directory, "orders.ndjson");
+    process.env.HOLDFAST_BENCH_SPLITS = String(splits);
     process.env.HOLDFAST_BENCH_FILE = path; // read by the application, in this thread and in those that start from here on
     const file = writeOrders(path, quick ? 2 * MB : 200 * MB, accounts);
     const text = readFileSync(path, "latin1");
@@ -51,6 +53,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       spread: decimals(spread(rates.engine), 2),
       checksum: file.cents,
       shards,
+      splits,
       accounts,
       orders: file.orders,
       bytesPerOrder: Math.round(file.bytes / file.orders),

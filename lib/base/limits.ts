@@ -46,8 +46,10 @@ export const expiriesPerStepMax = 256;
 export const expirySweepMs = 50;
 /** Turns one step runs. What they send is published at the end of the step: longer steps keep the other shards waiting. */
 export const turnsPerStepMax = 128;
-/** Ingress records one step routes. */
+/** Ingress records one step routes, all splits together. */
 export const ingestPerStepMax = 256;
+/** Ingress records one step routes, per split, when messages wait already: few, as a record costs nothing where it is. */
+export const ingestBehindPerStep = 4;
 /** Rows one step encodes for an open capture: turns wait for them. */
 export const captureRowsPerStepMax = 500;
 /** A busy shard returns to its event loop at least this often. */

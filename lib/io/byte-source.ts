@@ -73,8 +73,7 @@ export class FileSource implements ByteSource {
     this.#busy = true;
     stat(this.#path, (error, found) => {
       if (this.#over()) return;
-      if (error !== null && this.#follow && this.#known === 0 && systemCode(error) === "ENOENT")
-        return this.#later();
+      if (error !== null && this.#follow && this.#known === 0 && systemCode(error) === "ENOENT") return this.#later();
       const refusal = error === null ? this.#refusal(found) : unreadable(this.#path, error);
       if (refusal !== undefined) return this.#sink.fail(refusal);
       this.#busy = true;
@@ -114,7 +113,10 @@ export class FileSource implements ByteSource {
     const stripe = this.#stripe;
     this.#known = Math.max(this.#known, stripe.readFrom + bytes.length);
     const taken = stripe.take(bytes);
-    if (taken.length === 0) return this.#read(fd); // into the same memory
+    if (taken.length === 0) {
+      this.#read(fd); // into the same memory
+      return;
+    }
     this.#turn = 1 - this.#turn; // B2
     this.#sink.chunk(taken, stripe.takenFrom);
   }

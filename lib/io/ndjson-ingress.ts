@@ -1,7 +1,7 @@
 /**
  * NDJSON files as an ingress: one JSON value per line, exactly once.
  *
- * A file is one split, or as many as `splits` says, each with every so-manieth block (`stripe.ts`). The position is the
+ * A file is one split, or as many as `splits` says, each with every n-th block (`stripe.ts`). The position is the
  * offset of the byte after the last line taken, in the unpacked stream. The engine commits it together with everything the
  * line caused, so recovery goes on at the first line without effect.
  *
@@ -220,7 +220,7 @@ class NdjsonReader implements SplitReader, ByteSink {
     } catch (error) {
       return this.#bad(error instanceof Error ? error : new Error(String(error)));
     }
-    return { kind: "record", value, position: after, where: whereIs(start), bytes: after - start };
+    return new NdjsonRecord(value, start, after);
   }
 
   #tooLong(length: number): IngressItem {
@@ -234,6 +234,28 @@ class NdjsonReader implements SplitReader, ByteSink {
     const shown = memory.toString("utf8", lineFrom, to);
     const text = cut ? shown.replace(/\ufffd$/, "") : shown.replace(/\r$/, ""); // a cut may go through a character
     return { kind: "bad", error, text, position: after, where: whereIs(start) };
+  }
+}
+
+/** A record that was parsed. Where it was is rarely asked for. */
+class NdjsonRecord {
+  readonly kind = "record";
+  readonly value: unknown;
+  readonly position: number;
+  readonly #start: number;
+
+  constructor(value: unknown, start: number, position: number) {
+    this.value = value;
+    this.#start = start;
+    this.position = position;
+  }
+
+  get where(): string {
+    return whereIs(this.#start);
+  }
+
+  get bytes(): number {
+    return this.position - this.#start;
   }
 }
 

@@ -15,7 +15,7 @@
 import { MiB } from "../base/limits.js";
 
 /** Part of what a committed position means: another size needs other names of splits. */
-export const blockBytes = MiB;
+const fileBlockBytes = MiB;
 /** What is read behind a block for the end of its last line, to begin with. */
 const tailBytes = 4096;
 const newline = 0x0a;
@@ -27,6 +27,7 @@ export class Stripe {
   /** Place in the file of the bytes that `take` has returned. */
   takenFrom = 0;
   readonly #count: number;
+  readonly #blockBytes: number;
   /** The end of the block whose lines are taken. */
   #end = Number.POSITIVE_INFINITY;
   /** The block that is entered after this one. */
@@ -36,9 +37,10 @@ export class Stripe {
   /** The next byte is the one before the committed position. */
   #resumes = false;
 
-  /** Split `index` of `count`, from a committed position on, 0 when there is none. */
-  constructor(index: number, count: number, position: number) {
+  /** Split `index` of `count`, from a committed position on, 0 when there is none. Tests have smaller blocks. */
+  constructor(index: number, count: number, position: number, blockBytes = fileBlockBytes) {
     this.#count = count;
+    this.#blockBytes = blockBytes;
     this.readFrom = position;
     if (count === 1) return;
     if (position === 0) {
@@ -95,10 +97,10 @@ export class Stripe {
 
   /** Goes to the beginning of a block: to the byte before it, which says whether a line begins there. */
   #enter(block: number): Buffer {
-    const start = block * blockBytes;
+    const start = block * this.#blockBytes;
     this.#searches = start > 0;
     this.readFrom = start > 0 ? start - 1 : 0;
-    this.#end = start + blockBytes;
+    this.#end = start + this.#blockBytes;
     this.#next = block + this.#count;
     return nothing;
   }

@@ -106,8 +106,10 @@ export class IngressFeed {
   }
 
   /** F3: what tells a record from the others of its split: its position where that is a whole number. */
-  #placeOf({ position, where }: Extract<IngressItem, { kind: "record" }>): number {
+  #placeOf(item: Extract<IngressItem, { kind: "record" }>): number {
+    const { position } = item;
     if (Number.isSafeInteger(position)) return position as number;
+    const { where } = item; // a text that only few need
     return hashId(where) + (hashId(`${where}#`) >>> 11) * 2 ** 32; // 53 bits
   }
 

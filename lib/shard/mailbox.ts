@@ -49,6 +49,11 @@ export class Mailbox {
     return this.#queue.length > 0 || this.#resumable.length > 0;
   }
 
+  /** Messages whose turn has not come. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
   accept(message: Message): void {
     this.#queue.push(message);
     this.bytes += message.weight;

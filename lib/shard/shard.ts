@@ -21,6 +21,7 @@ import {
   aloneRetryMs,
   channelCallersMax,
   fullAddressBytesMax,
+  ingestBehindPerStep,
   ingestPerStepMax,
   messageBytesEstimate,
   receivePerStepMax,
@@ -643,8 +644,9 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   #ingest(): number {
     if (this.#feedsClosed) return 0;
     let taken = 0;
+    const most = this.#ingestPerSplit();
     for (const feed of this.#feeds) {
-      for (let budget = ingestPerStepMax; budget > 0; budget--) {
+      for (let budget = most; budget > 0; budget--) {
         const kind = feed.advance();
         if (kind === undefined) break;
         this.#ingested++;
@@ -655,6 +657,15 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     if (taken > 0) this.touch();
     this.#noticeExhaustion();
     return taken;
+  }
+
+  /**
+   * Records are taken as turns take their messages. What waits in a queue or an outbox costs a row in each epoch and
+   * memory that has left the caches; what waits in the file costs nothing. Never none: others may keep the queue full (H5).
+   */
+  #ingestPerSplit(): number {
+    const room = this.wantsRoom ? 0 : ingestPerStepMax - this.#mailbox.queued;
+    return Math.max(ingestBehindPerStep, Math.ceil(room / this.#feeds.length));
   }
 
   /** The end of the last split is news for who waits for it, though it changes nothing else. */

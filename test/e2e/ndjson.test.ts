@@ -96,6 +96,49 @@ describe("a finite file", () => {
   });
 });
 
+describe("a file of several splits", () => {
+  appTest("is taken by all shards, every line once, over deaths, stops and other shard counts", async (lab) => {
+    const orders = someOrders(4_000).map((order) => ({ ...order, note: "x".repeat(1_500) })); // six blocks
+    writeOrders(lab, orders);
+    const split = { splits: "3" };
+    let app = await startFiles(lab, { shards: 2 }, split);
+    const restarted = nextEvent(app, "restarted");
+    await app.send(ledger.at("accident"), "exit");
+    await restarted;
+    await take(app.egress(accepted), 10);
+    await app.stop();
+    app = await startFiles(lab, { shards: 3 }, split);
+    await app.drained();
+    await checkSums(app, orders);
+    await app.stop();
+    checkOutputOnce(lab, orders);
+    await refused(startFiles(lab, {}, { splits: "2" }), "HF_BAD_OPTIONS", /splits is 2, .* splits: 3/);
+    await refused(startFiles(lab), "HF_BAD_OPTIONS", /splits is 1, .* splits: 3/);
+    const again = await startFiles(lab, { shards: 1 }, split);
+    await again.drained();
+    assert.equal(again.status().ingested, 0);
+  });
+
+  appTest("is followed as it grows from nothing into further blocks", async (lab) => {
+    const orders = someOrders(1_500).map((order) => ({ ...order, note: "x".repeat(1_500) }));
+    const path = join(lab.folder, "orders.ndjson");
+    const app = await startFiles(lab, { shards: 2 }, { splits: "2", follow: "yes" });
+    const records = app.egress(accepted);
+    for (const [from, to] of [
+      [0, 1],
+      [1, 900],
+      [900, orders.length],
+    ]) {
+      const text = orders.slice(from, to).map((order) => `${JSON.stringify(order)}\n`);
+      appendFileSync(path, text.join(""));
+      await take(records, to - from);
+    }
+    await checkSums(app, orders);
+    await app.stop();
+    checkOutputOnce(lab, orders);
+  });
+});
+
 describe("a growing file", () => {
   appTest("is followed, over a restart of the application too; half a line waits for its end", async (lab) => {
     const orders = someOrders(300);
@@ -168,6 +211,21 @@ async function checkTotals(app: Application, orders: readonly Order[]): Promise<
     const total = own.reduce((a, b) => a + b, 0);
     assert.deepEqual(await app.ask(customer.at(`c${n}`), "read"), { total, orders: own.slice(-5) });
   }
+}
+
+/** What does not depend on the order of the orders. */
+async function checkSums(app: Application, orders: readonly Order[]): Promise<void> {
+  const sum = orders.reduce((total, { amount }) => total + amount, 0);
+  assert.deepEqual(await app.ask(ledger.at("all"), "read"), { sum, count: orders.length });
+}
+
+/** The output holds every order once. */
+function checkOutputOnce(lab: Lab, orders: readonly Order[]): void {
+  const written = readLines<Order>(join(lab.folder, "accepted.ndjson")).map(({ amount }) => amount);
+  assert.deepEqual(
+    written.toSorted((a, b) => a - b),
+    orders.map(({ amount }) => amount),
+  );
 }
 
 /** The output holds every order once, those of a customer in the order of the input, with the right running total. */

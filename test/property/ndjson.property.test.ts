@@ -7,6 +7,7 @@ import test, { after } from "node:test";
 import fc from "fast-check";
 import { LineSplitter } from "../../lib/io/line-splitter.js";
 import { ndjsonEgress } from "../../lib/io/ndjson.js";
+import { Stripe } from "../../lib/io/stripe.js";
 import { EgressDefinition, type EgressRecord, type SinkWatermark } from "../../lib/model/egress.js";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-ndjson-"));
@@ -66,6 +67,41 @@ test("lines over the limit keep their place and their length, whatever the chunk
       },
     ),
     { numRuns: 500 },
+  );
+});
+
+test("the stripes of a file have each of its lines once and in order, wherever reading stopped and the file ended before", () => {
+  const text = fc.string({ unit: fc.constantFrom("a", "b", "\n"), maxLength: 120 });
+  fc.assert(
+    fc.property(
+      text,
+      fc.nat({ max: 120 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.integer({ min: 1, max: 24 }),
+      fc.integer({ min: 1, max: 30 }),
+      fc.array(fc.nat(), { minLength: 5, maxLength: 5 }),
+      (whole, grown, count, blockBytes, chunkMax, stops) => {
+        const bytes = Buffer.from(whole);
+        const before = bytes.subarray(0, grown); // the file as the first readers find it, perhaps within a line
+        const found: Line[] = [];
+        for (let index = 0; index < count; index++) {
+          const first = readStripe(before, new Stripe(index, count, 0, blockBytes), chunkMax);
+          const kept = first.slice(0, stops[index]! % (first.length + 1));
+          const position = kept.at(-1)?.after ?? 0;
+          const all = [...kept, ...readStripe(bytes, new Stripe(index, count, position, blockBytes), chunkMax)];
+          assert.ok(all.every(({ start }, n) => n === 0 || start >= all[n - 1]!.after));
+          found.push(...all);
+        }
+        // A line within which the file had ended, and which was taken, is two: as it is without stripes.
+        const cut = found.some(({ after: end }) => end === before.length) ? before.length : bytes.length;
+        const expected = [...oracle(bytes.subarray(0, cut), 0, 1_000), ...oracle(bytes.subarray(cut), cut, 1_000)];
+        assert.deepEqual(
+          found.toSorted((a, b) => a.start - b.start),
+          expected,
+        );
+      },
+    ),
+    { numRuns: 3_000 },
   );
 });
 
@@ -135,6 +171,30 @@ function split(bytes: Buffer, sizes: readonly number[], position: number, lineBy
   splitter.end();
   drain();
   assert.ok(splitter.finished);
+  return lines;
+}
+
+/** Reads bytes through a stripe as a source does, to their end. */
+function readStripe(bytes: Buffer, stripe: Stripe, chunkMax: number): Line[] {
+  const lines: Line[] = [];
+  const splitter = new LineSplitter(0, 1_000);
+  const drain = (): void => {
+    while (splitter.next()) {
+      const { memory, lineFrom, lineTo, start, after: end, cutLength } = splitter;
+      lines.push({ text: memory.toString("utf8", lineFrom, lineTo), start, after: end, cutLength });
+    }
+  };
+  for (;;) {
+    const from = stripe.readFrom;
+    const read = bytes.subarray(from, from + Math.min(chunkMax, stripe.wanted(chunkMax)));
+    if (read.length === 0) break;
+    const taken = stripe.take(read);
+    if (taken.length === 0) continue;
+    splitter.push(Buffer.from(taken), stripe.takenFrom);
+    drain();
+  }
+  splitter.end();
+  drain();
   return lines;
 }
 

@@ -31,7 +31,12 @@ type Options = Omit<NdjsonIngressOptions<unknown>, "path" | "route">;
 describe("reading", () => {
   test("hands out one value per line, with where it is and where reading goes on", async () => {
     const items = await readAll(fileOf('{"a":1}\n[2]\n"three"\n'));
-    assert.deepEqual(items, [
+    const plain = items.map((item) => {
+      assert.ok(item.kind === "record");
+      const { kind, value, position, where, bytes } = item;
+      return { kind, value, position, where, bytes };
+    });
+    assert.deepEqual(plain, [
       { kind: "record", value: { a: 1 }, position: 8, where: "byte 0", bytes: 8 },
       { kind: "record", value: [2], position: 12, where: "byte 8", bytes: 4 },
       { kind: "record", value: "three", position: 20, where: "byte 12", bytes: 8 },
@@ -241,6 +246,10 @@ describe("the definition of an ingress", () => {
     ["a misspelt option", { folow: true }],
     ["rejects into the file itself", { rejects: "x" }],
     ["lineBytesMax of 0", { lineBytesMax: 0 }],
+    ["no splits", { splits: 0 }],
+    ["65 splits", { splits: 65 }],
+    ["half a split", { splits: 1.5 }],
+    ["splits of a .gz file", { path: "x.gz", splits: 2 }],
   ];
   for (const [what, wrong] of refusals) {
     test(`refuses ${what}`, () => {
@@ -261,6 +270,40 @@ describe("the definition of an ingress", () => {
     assert.throws(
       () => ndjsonIngress("a", { path: "x", route: () => {}, schema: schema as never }),
       isFailure("HF_BAD_SCHEMA", "a"),
+    );
+  });
+
+  test("has as many splits as it is told, and refuses the position of any other number of them", async () => {
+    const two = ingress("x", { splits: 2 });
+    assert.deepEqual(await two.splits(), ["1 of 2", "2 of 2"]);
+    assert.throws(() => two.refuseFormer?.("file"), isFailure("HF_BAD_OPTIONS", "splits: 1"));
+    assert.throws(() => two.refuseFormer?.("3 of 4"), isFailure("HF_BAD_OPTIONS", "splits: 4"));
+    assert.throws(() => ingress("x").refuseFormer?.("1 of 2"), isFailure("HF_BAD_OPTIONS", "splits: 2"));
+    two.refuseFormer?.("topic/7"); // of another connector that had this name
+  });
+
+  test("two splits of a file of several blocks hand out each line once, each in order, from any position", async () => {
+    const lines = Array.from({ length: 3_000 }, (_, n) => JSON.stringify({ n, pad: "x".repeat((n * 37) % 2_500) }));
+    const path = fileOf(lines.join("\n"));
+    const seen: number[] = [];
+    for (const split of ["1 of 2", "2 of 2"]) {
+      const items = await readAll(path, { splits: 2 }, undefined, split);
+      const numbers = values(items).map((value) => (value as { n: number }).n);
+      assert.deepEqual(
+        numbers,
+        numbers.toSorted((a, b) => a - b),
+      );
+      seen.push(...numbers);
+      const half = items.length >> 1;
+      const rest = await readAll(path, { splits: 2 }, items[half - 1]?.position, split);
+      assert.deepEqual(
+        rest.map(({ where }) => where),
+        items.slice(half).map(({ where }) => where),
+      );
+    }
+    assert.deepEqual(
+      seen.toSorted((a, b) => a - b),
+      lines.map((_, n) => n),
     );
   });
 
@@ -448,7 +491,7 @@ function ingress(path: string | URL, options: Options = {}) {
   return ndjsonIngress<unknown>("in", { path, route: () => {}, ...options });
 }
 
-function open(path: string | URL, options: Options = {}, position?: unknown): Opened {
+function open(path: string | URL, options: Options = {}, position?: unknown, split = "file"): Opened {
   let pending = false;
   let resolve: (() => void) | undefined;
   const wake = (): void => {
@@ -459,7 +502,7 @@ function open(path: string | URL, options: Options = {}, position?: unknown): Op
     if (!pending) await new Promise<void>((done) => (resolve = done));
     pending = false;
   };
-  return { reader: ingress(path, options).open("file", position, wake), woken };
+  return { reader: ingress(path, options).open(split, position, wake), woken };
 }
 
 /** As a shard does it: takes what is ready, then waits to be woken. */
@@ -479,8 +522,13 @@ async function collect({ reader, woken }: Opened, items: IngressItem[]): Promise
   }
 }
 
-async function readAll(path: string | URL, options: Options = {}, position?: unknown): Promise<IngressItem[]> {
-  const opened = open(path, options, position);
+async function readAll(
+  path: string | URL,
+  options: Options = {},
+  position?: unknown,
+  split?: string,
+): Promise<IngressItem[]> {
+  const opened = open(path, options, position, split);
   const items: IngressItem[] = [];
   try {
     await collect(opened, items);

@@ -52,6 +52,7 @@ export default defineApp({
     ndjsonIngress<Order>("orders", {
       path: join(folder, "orders.ndjson"),
       follow: query.has("follow"),
+      splits: Number(query.get("splits") ?? 1),
       onBadRecord: query.has("strict") ? "fail" : "reject",
       route(order, to) {
         if (typeof order.amount !== "number") throw new TypeError("an order has an amount");
