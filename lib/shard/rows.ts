@@ -15,21 +15,14 @@
  *     reached the epoch recovered.
  * W4. Rows are written when a turn is applied or between turns, never while one runs.
  */
-import { Queue } from "../base/queue.js";
 import type { BaseReader } from "../store/base.js";
 import { RowWriter } from "../store/row-writer.js";
+import { type Bucket, RecentRows } from "./recent-rows.js";
 
 /** A row as it is read. The bytes belong to the caller. */
 export interface StoredRow {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
-}
-
-interface Write {
-  readonly bucket: string;
-  readonly key: string;
-  readonly epoch: number;
-  readonly value: Uint8Array | undefined;
 }
 
 /** A key as a string, for maps. Sorts as the bytes do. */
@@ -41,33 +34,9 @@ export function keyBytes(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
-/** Recent writes that are scanned together. */
-class Bucket {
-  readonly writes = new Map<string, Write>();
-  /** Keys of `writes` in order, and of some that are forgotten. */
-  #sorted: string[] = [];
-  /** Keys that are not in `#sorted` yet. */
-  #added: string[] = [];
-
-  set(write: Write): void {
-    if (!this.writes.has(write.key)) this.#added.push(write.key);
-    this.writes.set(write.key, write);
-  }
-
-  /** The keys in order; some have no write any more, some come twice. Cheap as long as few were added since. */
-  get keys(): readonly string[] {
-    if (this.#sorted.length > 2 * this.writes.size + 16)
-      this.#sorted = this.#sorted.filter((key) => this.writes.has(key));
-    if (this.#added.length > 0) {
-      this.#sorted = [...this.#sorted, ...this.#added].sort();
-      this.#added = [];
-    }
-    return this.#sorted;
-  }
-}
-
 /** What recent writes and, below them, the overlay say about a range, from its beginning to its end. */
 class NewerRows {
+  readonly #recent: RecentRows;
   readonly #bucket: Bucket | undefined;
   readonly #overlay: ReadonlyMap<string, Uint8Array | null> | undefined;
   readonly #recentKeys: readonly string[];
@@ -77,15 +46,17 @@ class NewerRows {
   #overlayAt: number;
 
   constructor(
+    recent: RecentRows,
     bucket: Bucket | undefined,
     overlayKeys: readonly string[],
     overlay: ReadonlyMap<string, Uint8Array | null> | undefined,
     first: string,
     end: string,
   ) {
+    this.#recent = recent;
     this.#bucket = bucket;
     this.#overlay = overlay;
-    this.#recentKeys = bucket?.keys ?? [];
+    this.#recentKeys = bucket === undefined ? [] : recent.keys(bucket);
     this.#overlayKeys = overlayKeys;
     this.#end = end;
     this.#recentAt = lowerBound(this.#recentKeys, first);
@@ -100,15 +71,17 @@ class NewerRows {
   /** Appends what comes before a key, up to a limit. */
   before(bound: string, found: StoredRow[], limit: number): void {
     for (let key = this.#nextKey(); key !== undefined && key < bound && found.length < limit; key = this.#nextKey()) {
-      const value = this.#take(key);
-      if (value !== undefined) found.push({ key: keyBytes(key), value });
+      const bytes = keyBytes(key);
+      const value = this.#take(key, bytes);
+      if (value !== undefined) found.push({ key: bytes, value });
     }
   }
 
   /** The base's row of this key, which is not before the next one here, is hidden by one here: the caller skips it. */
   hides(key: string): boolean {
     if (this.#nextKey() !== key) return false;
-    return this.#bucket?.writes.has(key) === true || this.#overlay?.has(key) === true; // not a write that was forgotten
+    if (this.#overlay?.has(key) === true) return true;
+    return this.#recent.find(this.#bucket, keyBytes(key)) !== -1; // not a write that was forgotten
   }
 
   #nextKey(): string | undefined {
@@ -118,11 +91,11 @@ class NewerRows {
   }
 
   /** Steps over a key; its value, undefined when it is deleted or, a forgotten write, only the base has it. */
-  #take(key: string): Uint8Array | undefined {
+  #take(key: string, bytes: Uint8Array): Uint8Array | undefined {
     while (this.#recentKeys[this.#recentAt] === key) this.#recentAt++;
     if (this.#overlayKeys[this.#overlayAt] === key) this.#overlayAt++;
-    const write = this.#bucket?.writes.get(key);
-    return write === undefined ? (this.#overlay?.get(key) ?? undefined) : write.value;
+    const place = this.#recent.find(this.#bucket, bytes);
+    return place === -1 ? (this.#overlay?.get(key) ?? undefined) : this.#recent.value(place);
   }
 }
 
@@ -131,9 +104,8 @@ export class Rows {
   #overlay: ReadonlyMap<string, Uint8Array | null> | undefined;
   #overlayKeys: readonly string[] | undefined;
   readonly #overlayEpoch: number;
-  readonly #buckets = new Map<string, Bucket>();
-  /** Writes in the order they were made (W1). */
-  readonly #recent = new Queue<Write>();
+  /** Writes that the base may not have (W1). */
+  readonly #recent = new RecentRows();
   #journal = new RowWriter();
   #viewIsFresh = false;
 
@@ -171,19 +143,20 @@ export class Rows {
   }
 
   get(bucket: string, key: Uint8Array): Uint8Array | undefined {
-    const write = this.#buckets.get(bucket)?.writes.get(keyText(key));
-    return write === undefined ? this.committed(key) : write.value;
+    const recent = this.#recent;
+    const place = recent.find(recent.bucket(bucket), key);
+    return place === -1 ? this.committed(key) : recent.value(place);
   }
 
-  /** The value is kept, not copied. */
+  /** The value is copied. */
   put(bucket: string, key: Uint8Array, value: Uint8Array, epoch: number): void {
     this.#journal.put(key, value);
-    this.#remember({ bucket, key: keyText(key), epoch, value });
+    this.#recent.add(bucket, key, value, epoch);
   }
 
   delete(bucket: string, key: Uint8Array, epoch: number): void {
     this.#journal.delete(key);
-    this.#remember({ bucket, key: keyText(key), epoch, value: undefined });
+    this.#recent.add(bucket, key, undefined, epoch);
   }
 
   /** A deletion that nobody will read, such as that of an in-flight row. */
@@ -225,34 +198,20 @@ export class Rows {
 
   /** True when the base has a write that is still remembered. */
   get settles(): boolean {
-    const write = this.#recent.peek();
-    return write !== undefined && write.epoch + 1 <= this.baseEpoch();
+    const epoch = this.#recent.oldestEpoch;
+    return epoch !== undefined && epoch + 1 <= this.baseEpoch();
   }
 
   /** Forgets writes that the base has (W1), some per call; how many. */
   settle(): number {
     if (this.#recent.length === 0) return 0;
-    const epoch = this.baseEpoch();
+    const baseEpoch = this.baseEpoch();
     for (let settled = 0; settled < settlePerStepMax; settled++) {
-      const write = this.#recent.peek();
-      if (write === undefined || write.epoch + 1 > epoch) return settled;
-      this.#recent.shift();
-      const bucket = this.#buckets.get(write.bucket);
-      if (bucket?.writes.get(write.key) !== write) continue; // written again since
-      bucket.writes.delete(write.key);
-      if (bucket.writes.size === 0) this.#buckets.delete(write.bucket);
+      const epoch = this.#recent.oldestEpoch;
+      if (epoch === undefined || epoch + 1 > baseEpoch) return settled;
+      this.#recent.drop();
     }
     return settlePerStepMax;
-  }
-
-  #remember(write: Write): void {
-    let bucket = this.#buckets.get(write.bucket);
-    if (bucket === undefined) {
-      bucket = new Bucket();
-      this.#buckets.set(write.bucket, bucket);
-    }
-    bucket.set(write);
-    this.#recent.push(write);
   }
 
   /** What recent writes and the overlay say about a range. */
@@ -262,7 +221,7 @@ export class Rows {
       this.#overlayKeys ??= [...(this.#overlay?.keys() ?? [])].sort();
       overlay = this.#overlayKeys;
     }
-    return new NewerRows(this.#buckets.get(bucket), overlay, this.#overlay, first, end);
+    return new NewerRows(this.#recent, this.#recent.bucket(bucket), overlay, this.#overlay, first, end);
   }
 
   /** W3 */

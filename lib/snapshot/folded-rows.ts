@@ -8,6 +8,7 @@
  * R1. Rows are numbered from 0 in the order in which their keys came; a slot of the table holds a number + 1, 0 is empty.
  * R2. At most half of the slots are taken.
  */
+import { hashBytes } from "../base/hash-bytes.js";
 import { deltaBytesMax, forEachRowPlace, valueAt } from "./delta.js";
 
 const rowsAtFirst = 512;
@@ -115,19 +116,4 @@ export class FoldedRows {
 function longer<T extends Int32Array | Uint16Array | Float64Array>(from: T, to: T): T {
   to.set(from);
   return to;
-}
-
-/** FNV-1a over four bytes at a time, mixed; a key's last bytes differ most. */
-function hashBytes(bytes: Uint8Array, from: number, to: number): number {
-  let hash = 0x811c9dc5;
-  let at = from;
-  for (; at + 4 <= to; at += 4) {
-    const word = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
-    hash = Math.imul(hash ^ word, 0x01000193);
-    hash ^= hash >>> 15;
-  }
-  for (; at < to; at++) hash = Math.imul(hash ^ bytes[at], 0x01000193);
-  hash ^= hash >>> 16;
-  hash = Math.imul(hash, 0x85ebca6b);
-  return hash ^ (hash >>> 13);
 }
