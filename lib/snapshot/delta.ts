@@ -27,16 +27,16 @@ export interface Delta {
 /** No delta is larger: the overload cap comes first. */
 export const deltaBytesMax = 2 ** 32;
 
-/** Visits the places of the rows of a delta in order: where the key is, and where the value's length stands. */
+/** Visits the places of the keys of a delta's rows in order; behind each key stands the length of the value. */
 export function forEachRowPlace(
   rows: Uint8Array,
-  visit: (keyFrom: number, keyTo: number, valueLengthAt: number) => void,
+  visit: (keyFrom: number, keyTo: number) => void,
 ): void {
   invariant(rows.length < deltaBytesMax, "a delta is within its limit");
   let at = 0;
   while (at < rows.length) {
     const keyTo = at + 2 + (rows[at] | (rows[at + 1] << 8));
-    visit(at + 2, keyTo, keyTo);
+    visit(at + 2, keyTo);
     at = keyTo + 4 + Math.max(0, u32(rows, keyTo) - 1);
   }
   invariant(at === rows.length, "rows end where the delta ends");

@@ -10,28 +10,27 @@
  */
 import { hashBytes } from "../base/hash-bytes.js";
 import { deltaBytesMax, forEachRowPlace, valueAt } from "./delta.js";
+import { inKeyOrder, type KeyPlaces } from "./key-order.js";
 
 const rowsAtFirst = 512;
 
-export class FoldedRows {
+export class FoldedRows implements KeyPlaces {
   /** Keys folded. */
   size = 0;
   readonly #deltas: Uint8Array[] = [];
   #slots = new Int32Array(2 * rowsAtFirst);
-  // By row: the hash of its key, and where key and value are.
+  // By row: the hash of its key, and where that is; the value's length stands behind it.
   #hashes = new Int32Array(rowsAtFirst);
   #keyLengths = new Uint16Array(rowsAtFirst);
   #keysAt = new Float64Array(rowsAtFirst);
-  #valuesAt = new Float64Array(rowsAtFirst);
 
   /** Takes in the rows of a newer delta. The bytes are kept, not copied. */
   fold(rows: Uint8Array): void {
     const base = this.#deltas.length * deltaBytesMax;
     this.#deltas.push(rows);
-    forEachRowPlace(rows, (keyFrom, keyTo, valueLengthAt) => {
+    forEachRowPlace(rows, (keyFrom, keyTo) => {
       const row = this.#rowOf(rows, keyFrom, keyTo);
       this.#keysAt[row] = base + keyFrom; // the newest delta's bytes are the ones in the caches
-      this.#valuesAt[row] = base + valueLengthAt;
     });
   }
 
@@ -50,15 +49,33 @@ export class FoldedRows {
 
   /** A view of the value of a row, undefined when the row is deleted. */
   value(row: number): Uint8Array | undefined {
-    const at = this.#valuesAt[row];
-    return valueAt(this.#deltas[Math.floor(at / deltaBytesMax)], at % deltaBytesMax);
+    const at = this.#keysAt[row];
+    return valueAt(this.#deltas[Math.floor(at / deltaBytesMax)], (at % deltaBytesMax) + this.#keyLengths[row]);
   }
 
   /** The numbers of all rows in the order of their keys. */
   inKeyOrder(): Uint32Array {
-    const rows = new Map<string, number>();
-    for (let row = 0; row < this.size; row++) rows.set(this.keyText(row), row);
-    return Uint32Array.from([...rows.keys()].sort(), (key) => rows.get(key) as number); // latin1 text sorts as bytes
+    return inKeyOrder(this.size, this);
+  }
+
+  /** The length of the key of a row. */
+  length(row: number): number {
+    return this.#keyLengths[row];
+  }
+
+  /** Six bytes of the key of a row from `depth` on, zeros behind its end, as an integer. */
+  six(row: number, depth: number): number {
+    const place = this.#keysAt[row];
+    const delta = this.#deltas[Math.floor(place / deltaBytesMax)];
+    const at = (place % deltaBytesMax) + depth;
+    const left = this.#keyLengths[row] - depth;
+    if (left >= 6) {
+      const high = (delta[at] << 16) | (delta[at + 1] << 8) | delta[at + 2];
+      return high * 2 ** 24 + ((delta[at + 3] << 16) | (delta[at + 4] << 8) | delta[at + 5]);
+    }
+    let six = 0;
+    for (let i = 0; i < 6; i++) six = six * 256 + (i < left ? delta[at + i] : 0);
+    return six;
   }
 
   /** The number of the row with this key, a new one if need be. */
@@ -97,7 +114,6 @@ export class FoldedRows {
     this.#hashes = longer(this.#hashes, new Int32Array(rows));
     this.#keyLengths = longer(this.#keyLengths, new Uint16Array(rows));
     this.#keysAt = longer(this.#keysAt, new Float64Array(rows));
-    this.#valuesAt = longer(this.#valuesAt, new Float64Array(rows));
   }
 
   /** R2 */

@@ -124,7 +124,9 @@ export const logTargets: readonly Target[] = [
     property: fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       valueOrTyped(() => {
         const { rows } = splitDelta(bytes);
-        forEachRowPlace(rows, (_from, _to, at) => valueAt(rows, at));
+        forEachRowPlace(rows, (_from, keyTo) => {
+          valueAt(rows, keyTo);
+        });
       });
     }),
   },
