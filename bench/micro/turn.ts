@@ -6,6 +6,7 @@ import {
   recentRowsMax,
   residentInstancesMax,
   timersResidentMax,
+  unmergedCellsMax,
 } from "../../lib/base/limits.js";
 import { seededRandom } from "../../lib/base/random.js";
 import { ControlWords } from "../../lib/channel/control-words.js";
@@ -94,6 +95,7 @@ function newShard(): Shard {
     turnTimeoutMs: 60_000,
     timersResidentMax,
     recentRowsMax,
+    unmergedCellsMax,
   };
   const capture = { open: false, attach: () => {}, begin: () => {}, frameHasRow: () => false, step: () => 0 };
   return new Shard(

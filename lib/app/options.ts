@@ -18,6 +18,7 @@ import {
   turnAttemptsMax,
   turnRetryBaseMs,
   turnTimeoutMs,
+  unmergedCellsMax,
   watchdogTimeoutMs,
 } from "../base/limits.js";
 import type { ShardLimits } from "../shard/ports.js";
@@ -135,6 +136,7 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
       turnTimeoutMs: milliseconds(options.turnTimeoutMs ?? turnTimeoutMs, "turnTimeoutMs", 1),
       timersResidentMax,
       recentRowsMax,
+      unmergedCellsMax,
     },
     generation: {
       pace: {

@@ -57,6 +57,12 @@ export const yieldEveryMs = 1;
 /** Steps without work before a shard parks: some 20 µs, less than a doorbell and the way back cost. */
 export const idleStepsMax = 20;
 
+/**
+ * Values that a shard has written and its base has not yet, above which turns wait for merges while more addresses are
+ * in memory than may be.
+ */
+export const unmergedCellsMax = 128 * 1024;
+
 /** Bytes in flight in one shard (mailbox and outboxes) above which ingress and gateway wait; they resume below half. */
 export const admissionBytesMax = 32 * MiB;
 /** Bytes in flight in one shard above which the application stops: amplification without end. */

@@ -235,9 +235,17 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     if (this.#mayTurn(control.pressure) && (this.#mailbox.runnable || this.#partsDue())) return true;
     if (this.#admits(control.pressure) && (!this.#admitted || !gateway.empty())) return true; // feeds cannot be asked
     if (this.#asyncTurns.settled) return true;
-    if (this.#crowding !== 0 && this.rows.settles) return true; // merged before the crowding was seen
+    if (this.#merged()) return true;
     if (this.#drainOutboxes() + this.#publish() > 0) return true; // room made before the wish for it was seen
     return this.#captureMayMove();
+  }
+
+  /** Merged before the crowding was seen. */
+  #merged(): boolean {
+    if (this.#crowding === 0) return false;
+    const merged = this.rows.settles || this.#state.mayEvict;
+    this.rows.releaseView();
+    return merged;
   }
 
   #stepParts(): number {
@@ -248,7 +256,8 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
 
   /** Turns start unless there is too much that only merges can take out of memory. */
   #mayTurn(pressure: number): boolean {
-    return (pressure & stopTurns) === 0 && this.rows.recent <= 2 * this.config.limits.recentRowsMax;
+    if ((pressure & stopTurns) !== 0 || this.#state.outpaced) return false;
+    return this.rows.recent <= 2 * this.config.limits.recentRowsMax;
   }
 
   /** Says whether merges would help. */
@@ -256,7 +265,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     const { recent } = this.rows;
     const { recentRowsMax } = this.config.limits;
     const some = this.#state.crowded || recent > recentRowsMax;
-    const crowding = recent > 2 * recentRowsMax ? crowdedOut : some ? crowded : 0;
+    const crowding = this.#state.outpaced || recent > 2 * recentRowsMax ? crowdedOut : some ? crowded : 0;
     if (crowding !== this.#crowding) this.#ports.control.setCrowding(this.index, crowding);
     this.#crowding = crowding;
   }
@@ -384,7 +393,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     const inFlight = this.inFlight;
     const effects: CapturedEffects = {
       epoch,
-      cells: this.#state.dirty,
+      cells: this.#state.takeDirty(epoch),
       messages: this.captureMessages(),
       outboxes: this.captureOutboxes(),
       rows: this.rows.takeJournal(),
@@ -394,7 +403,6 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
       counts: this.counts,
       inFlight,
     };
-    this.#state.dirty = [];
     this.output = new OutputWriter();
     this.#dirty = false;
     this.#pressed = false;

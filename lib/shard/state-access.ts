@@ -7,8 +7,10 @@
  * S2. A cell written in epoch e is in the delta of e + 1. It may be dropped only when the base's own epoch row, read in
  *     the view that later reads will use or an older one, is at least e + 1.
  * S3. Views only move forward, so a read after an eviction sees at least what the eviction saw.
+ * S4. Turns wait for merges of what was written, never for instances that merges cannot free: those would wait for ever.
  */
 import { invariant } from "../base/invariant.js";
+import { Queue } from "../base/queue.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
 import { freezePlain } from "../codec/plain-data.js";
 import { keyGroupOfHash } from "../partition/key-groups.js";
@@ -27,11 +29,17 @@ export class StateAccess {
   resident = 0;
   /** Cells written since the last capture. */
   dirty: StateCell[] = [];
+  /** So many cells were written to instances above the limit that only merges make room for more: turns wait (S4). */
+  outpaced = false;
+  /** Captured epochs that the base may not have, and how many cells each has; the oldest first. */
+  readonly #unmerged = new Queue<{ readonly epoch: number; readonly cells: number }>();
+  #unmergedCells = 0;
   readonly #registry: Registry;
   readonly #rows: Rows;
   readonly #codec: PayloadCodec;
   readonly #residentMax: number;
   readonly #keyGroups: number;
+  readonly #unmergedMax: number;
   readonly #wall: () => number;
   /** Nobody reads it; it keeps the compiler from leaving `touch` out. */
   #touched = 0;
@@ -51,6 +59,7 @@ export class StateAccess {
     this.#codec = codec;
     this.#residentMax = limits.residentInstancesMax;
     this.#keyGroups = keyGroups;
+    this.#unmergedMax = limits.unmergedCellsMax;
   }
 
   /** More instances are in memory than should be. */
@@ -105,8 +114,44 @@ export class StateAccess {
     cell.mutable = mutable;
   }
 
+  /** The cells written since the last capture, for the delta of an epoch. */
+  takeDirty(epoch: number): StateCell[] {
+    const { dirty } = this;
+    this.dirty = [];
+    this.#forgetMerged();
+    if (dirty.length > 0) {
+      this.#unmerged.push({ epoch, cells: dirty.length });
+      this.#unmergedCells += dirty.length;
+    }
+    return dirty;
+  }
+
+  /** A merge has ended after which instances may be dropped. */
+  get mayEvict(): boolean {
+    return this.crowded && this.#sweep === undefined && this.#rows.baseEpoch() !== this.#sweepEpoch;
+  }
+
+  #forgetMerged(): void {
+    if (this.#unmerged.length === 0) return;
+    const baseEpoch = this.#rows.baseEpoch();
+    for (let oldest = this.#unmerged.peek(); oldest !== undefined; oldest = this.#unmerged.peek()) {
+      if (oldest.epoch > baseEpoch) return;
+      this.#unmerged.shift();
+      this.#unmergedCells -= oldest.cells;
+    }
+  }
+
+  /** S4 */
+  #seePace(): void {
+    this.outpaced = false;
+    if (!this.crowded) return;
+    this.#forgetMerged();
+    this.outpaced = this.#unmergedCells + this.dirty.length > this.#unmergedMax;
+  }
+
   /** One slice of eviction when there are too many residents. Returns the amount of work. */
   evict(): number {
+    this.#seePace();
     if (!this.crowded) return 0;
     if (this.#sweep === undefined) {
       const epoch = this.#rows.baseEpoch(); // S2

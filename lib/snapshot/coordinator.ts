@@ -217,7 +217,8 @@ export class Coordinator {
       dirty ||= control.dirty(shard);
       allIdle &&= control.idle(shard);
     }
-    return { dirty, waiting: control.waiting, allIdle, requested: this.#requested };
+    const waiting = control.waiting || this.#crowding === crowdedOut; // turns wait for a merge, and that for a commit
+    return { dirty, waiting, allIdle, requested: this.#requested };
   }
 
   #begin(now: number): void {

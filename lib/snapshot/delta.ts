@@ -28,10 +28,7 @@ export interface Delta {
 export const deltaBytesMax = 2 ** 32;
 
 /** Visits the places of the keys of a delta's rows in order; behind each key stands the length of the value. */
-export function forEachRowPlace(
-  rows: Uint8Array,
-  visit: (keyFrom: number, keyTo: number) => void,
-): void {
+export function forEachRowPlace(rows: Uint8Array, visit: (keyFrom: number, keyTo: number) => void): void {
   invariant(rows.length < deltaBytesMax, "a delta is within its limit");
   let at = 0;
   while (at < rows.length) {
