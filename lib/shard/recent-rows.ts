@@ -157,7 +157,7 @@ export class RecentRows {
     const place = this.#place(row);
     const { bytes } = this.#slabAt(place);
     const from = this.#offsets[place];
-    return bytes.latin1Slice(from, from + this.#keyLengths[place]);
+    return Buffer.from(bytes.buffer, from, this.#keyLengths[place]).toString("latin1");
   }
 
   /** The slot that leads to the newest row of a key, or the empty one where it would be. */
@@ -227,7 +227,8 @@ type Ring = { [place: number]: unknown };
 
 /** A stretch of memory for rows. */
 interface Slab {
-  readonly bytes: Buffer & { latin1Slice(from: number, to: number): string };
+  /** No Buffer, whose slices would not be copies. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   used: number;
   /** Rows in it that are not dropped. */
   rows: number;
@@ -267,5 +268,5 @@ class Slabs {
 }
 
 function newSlab(size: number): Slab {
-  return { bytes: Buffer.allocUnsafeSlow(size) as Slab["bytes"], used: 0, rows: 0 };
+  return { bytes: new Uint8Array(size), used: 0, rows: 0 };
 }

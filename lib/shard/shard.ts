@@ -243,7 +243,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   /** Merged before the crowding was seen. */
   #merged(): boolean {
     if (this.#crowding === 0) return false;
-    const merged = this.rows.settles || this.#state.mayEvict;
+    const merged = this.rows.settles || this.#state.mayEvict();
     this.rows.releaseView();
     return merged;
   }

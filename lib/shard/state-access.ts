@@ -127,7 +127,7 @@ export class StateAccess {
   }
 
   /** A merge has ended after which instances may be dropped. */
-  get mayEvict(): boolean {
+  mayEvict(): boolean {
     return this.crowded && this.#sweep === undefined && this.#rows.baseEpoch() !== this.#sweepEpoch;
   }
 

@@ -439,6 +439,10 @@ const plants = {
   poisonblame(surgery: Surgery): void {
     surgery.replace(Suspects, "blame", () => (turns) => turns.flatMap((note) => note?.turn ?? note?.last ?? []));
   },
+  /** A merge that makes room for addresses while its shard falls asleep wakes nobody. */
+  evictsleep(surgery: Surgery): void {
+    surgery.replace(StateAccess, "mayEvict", () => () => false);
+  },
 } as const;
 
 /** The name of a mutant. */
@@ -479,10 +483,17 @@ const featureOf: { readonly [name in Mutant]?: string } = {
   poisonblame: "poison",
 };
 
+/** How many addresses the worlds of a mutant have, where few worlds would show it: with 6 turns soon wait for merges. */
+const addressesOf: { readonly [name in Mutant]?: number } = { evictsleep: 6 };
+
 /** The worlds in which a mutant is looked for: those of the feature that it breaks have that feature, and no other. */
 export function worldsOf(name: Mutant): Overrides {
   const feature = featureOf[name];
-  return feature === undefined ? {} : { features: [feature] };
+  const addresses = addressesOf[name];
+  return {
+    ...(feature === undefined ? {} : { features: [feature] }),
+    ...(addresses === undefined ? {} : { addresses }),
+  };
 }
 
 /** Plants a mutant; returns what takes it out again. */
