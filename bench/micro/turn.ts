@@ -4,6 +4,7 @@ import {
   admissionBytesMax,
   overloadBytesMax,
   recentRowsMax,
+  recentSlabBytes,
   residentInstancesMax,
   timersResidentMax,
   unmergedCellsMax,
@@ -95,6 +96,7 @@ function newShard(): Shard {
     turnTimeoutMs: 60_000,
     timersResidentMax,
     recentRowsMax,
+    recentSlabBytes,
     unmergedCellsMax,
   };
   const capture = { open: false, attach: () => {}, begin: () => {}, frameHasRow: () => false, step: () => 0 };

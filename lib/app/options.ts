@@ -12,6 +12,7 @@ import {
   mergeIntervalMs,
   overloadBytesMax,
   recentRowsMax,
+  recentSlabBytes,
   residentInstancesMax,
   shardsMax,
   timersResidentMax,
@@ -136,6 +137,7 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
       turnTimeoutMs: milliseconds(options.turnTimeoutMs ?? turnTimeoutMs, "turnTimeoutMs", 1),
       timersResidentMax,
       recentRowsMax,
+      recentSlabBytes,
       unmergedCellsMax,
     },
     generation: {

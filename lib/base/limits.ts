@@ -134,6 +134,8 @@ export const timersAheadMs = 1_000;
  * for them.
  */
 export const recentRowsMax = 64 * 1024;
+/** The bytes of rows that a base has not lie in pieces of memory of this size, used again and again. */
+export const recentSlabBytes = 256 * KiB;
 /** Due timers one step sends. */
 export const timersPerStepMax = 128;
 /** A token of a delayed message, in UTF-16 code units. */

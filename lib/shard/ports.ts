@@ -59,6 +59,7 @@ export interface ShardLimits {
   readonly turnTimeoutMs: number;
   readonly timersResidentMax: number;
   readonly recentRowsMax: number;
+  readonly recentSlabBytes: number;
   readonly unmergedCellsMax: number;
 }
 

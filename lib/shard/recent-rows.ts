@@ -18,9 +18,8 @@
  */
 import { hashBytes } from "../base/hash-bytes.js";
 import { invariant } from "../base/invariant.js";
-import { KiB } from "../base/limits.js";
+import { recentSlabBytes } from "../base/limits.js";
 
-const slabBytes = 256 * KiB;
 /** Free slabs that are kept for what comes: enough for the rows of a shard whose turns wait for merges. */
 const spareSlabsMax = 64;
 const placesAtFirst = 256;
@@ -56,7 +55,12 @@ export class RecentRows {
   #before = new Float64Array(placesAtFirst);
   #slots = new Int32Array(2 * placesAtFirst);
   readonly #byName = new Map<string, Bucket>();
-  readonly #memory = new Slabs();
+  readonly #memory: Slabs;
+
+  /** `slabBytes`: how much memory is got, and used again, at once. */
+  constructor(slabBytes = recentSlabBytes) {
+    this.#memory = new Slabs(slabBytes);
+  }
 
   /** How many rows are in memory. */
   get length(): number {
@@ -236,8 +240,14 @@ interface Slab {
 
 /** Memory that is filled row by row and used again when all rows of a slab are dropped. */
 class Slabs {
+  readonly #slabBytes: number;
   readonly #spare: Slab[] = [];
-  #current = newSlab(slabBytes);
+  #current: Slab;
+
+  constructor(slabBytes: number) {
+    this.#slabBytes = slabBytes;
+    this.#current = newSlab(slabBytes);
+  }
 
   /** Copies a row to the end of a slab, and returns that. */
   append(key: Uint8Array, value: Uint8Array | undefined): Slab {
@@ -255,14 +265,14 @@ class Slabs {
     slab.rows--;
     if (slab.rows > 0) return;
     slab.used = 0;
-    if (slab === this.#current || slab.bytes.length !== slabBytes || this.#spare.length === spareSlabsMax) return;
+    if (slab === this.#current || slab.bytes.length !== this.#slabBytes || this.#spare.length === spareSlabsMax) return;
     this.#spare.push(slab);
   }
 
   #withRoom(size: number): Slab {
-    if (this.#current.used + size <= slabBytes) return this.#current;
-    if (size > slabBytes / 4) return newSlab(size); // of its own
-    this.#current = this.#spare.pop() ?? newSlab(slabBytes);
+    if (this.#current.used + size <= this.#slabBytes) return this.#current;
+    if (size > this.#slabBytes / 4) return newSlab(size); // of its own
+    this.#current = this.#spare.pop() ?? newSlab(this.#slabBytes);
     return this.#current;
   }
 }

@@ -105,12 +105,13 @@ export class Rows {
   #overlayKeys: readonly string[] | undefined;
   readonly #overlayEpoch: number;
   /** Writes that the base may not have (W1). */
-  readonly #recent = new RecentRows();
+  readonly #recent: RecentRows;
   #journal = new RowWriter();
   #viewIsFresh = false;
 
   /** `epoch` is the one that was recovered. */
-  constructor(base: BaseReader, overlay: ReadonlyMap<string, Uint8Array | null>, epoch: number) {
+  constructor(base: BaseReader, overlay: ReadonlyMap<string, Uint8Array | null>, epoch: number, slabBytes?: number) {
+    this.#recent = new RecentRows(slabBytes);
     this.#base = base;
     this.#overlay = overlay.size === 0 ? undefined : overlay;
     this.#overlayEpoch = epoch;

@@ -142,7 +142,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#gatewayOrigin = { generation, sender: gatewaySender };
     this.#heldBack = new Array(config.shards).fill(false);
     this.#asyncTurns = new AsyncTurns(ports.clock, ports.wakeSelf);
-    this.rows = new Rows(ports.base, restored.overlay, config.epoch);
+    this.rows = new Rows(ports.base, restored.overlay, config.epoch, config.limits.recentSlabBytes);
     this.#state = new StateAccess(this.registry, this.rows, this.codec, config, () => this.entries.now());
     this.#mailbox = new Mailbox(this.#state);
     this.entries = new EntryRows(this);

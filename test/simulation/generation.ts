@@ -137,6 +137,7 @@ export class Generation {
         turnTimeoutMs: params.turnTimeoutMs,
         timersResidentMax: [2, 16, 1_000][params.keyGroups % 3],
         recentRowsMax: [4, 40, 1_000_000][params.addresses % 3],
+        recentSlabBytes: [512, 8 * 1024][params.addresses % 2],
         unmergedCellsMax: [2, 10, 1_000_000][params.addresses % 3],
       },
     };
