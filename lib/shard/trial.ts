@@ -8,8 +8,9 @@
  *     to blame alone, as the thread does nothing else; else every pending async turn is; else, when nothing runs, the turn
  *     that ended last, as what it has started may go on.
  * T2. One turn begins per step. A message that was blamed before runs alone: it begins when no other turn is pending, and
- *     while it is pending only questions begin, which it may be waiting for. So of those that were blamed together the
- *     innocent come through.
+ *     while it is pending only questions begin that a pending turn waits for, directly or not. So of those that were
+ *     blamed together the innocent come through. Turns that wait for each other behind other messages are let go when the
+ *     trial is over.
  * T3. A message that was blamed `deathsMax` times is not run: its failure policy gets it as if it had failed for good. A
  *     person may have it run once more (`app.quarantine.retry`).
  */
@@ -25,8 +26,8 @@ export class Trial {
   readonly #write: (note: string) => void;
   readonly #suspects: Map<string, Suspect>;
   readonly #until: number;
-  /** Ids of messages whose async turns are pending, oldest first. */
-  readonly #pending = new Set<string>();
+  /** Ids of messages whose async turns are pending, oldest first, with their addresses. */
+  readonly #pending = new Map<string, string>();
   #last: string | undefined;
 
   /** `write` replaces the note (T1). */
@@ -68,8 +69,15 @@ export class Trial {
 
   /** T2 */
   mustWait(message: Message): boolean {
-    if (this.#pending.size === 0 || message.extras?.question !== undefined) return false;
-    return this.#suspects.has(idOf(message)) || [...this.#pending].some((id) => this.#suspects.has(id));
+    if (this.#pending.size === 0) return false;
+    const alone = this.#suspects.has(idOf(message)) || [...this.#pending.keys()].some((id) => this.#suspects.has(id));
+    return alone && !this.#isAwaited(message);
+  }
+
+  /** A pending turn waits for the reply. */
+  #isAwaited({ extras }: Message): boolean {
+    const chain = extras?.question?.chain;
+    return chain !== undefined && [...this.#pending.values()].some((address) => chain.includes(address));
   }
 
   /** What was held against a message is settled: it had its sentence, or somebody wants it to run. */
@@ -84,7 +92,7 @@ export class Trial {
 
   /** Its function returned a promise. */
   pends(message: Message): void {
-    this.#pending.add(idOf(message));
+    this.#pending.set(idOf(message), message.target.toString());
     this.#note(undefined);
   }
 
@@ -95,7 +103,7 @@ export class Trial {
   }
 
   #note(turn: string | undefined): void {
-    const note: TurnsNote = { turn, pending: [...this.#pending].slice(-notedTurnsMax), last: this.#last };
+    const note: TurnsNote = { turn, pending: [...this.#pending.keys()].slice(-notedTurnsMax), last: this.#last };
     this.#write(JSON.stringify(note));
   }
 }

@@ -794,8 +794,9 @@ export class World {
   /** A message kills the thread or the process that runs it: from now on nothing of it is written down. */
   #dies(kind: "worker" | "process", id: string, message: string): void {
     const shard = shardOfKeyGroup(hashId(id) % this.params.keyGroups, this.params.keyGroups, this.#shards);
-    this.#dying ??= { kind, shard };
     this.#statistics.deaths++;
+    if (this.#dying !== undefined) return; // something else ends the shards (O6)
+    this.#dying = { kind, shard };
     if (kind === "process") return; // a process may be ended by anybody: what it says about the message depends on commits
     const kills = (this.#kills.get(message) ?? 0) + 1;
     this.#kills.set(message, kills);
@@ -1103,11 +1104,11 @@ export class World {
   #openBase(path: string): BaseWriter {
     if (!this.#disk.exists(path)) {
       this.#disk.mkdir(path);
-      const parts = path.split("/");
-      for (let length = parts.length - 1; length > 0; length--)
-        this.#disk.syncDirectory(parts.slice(0, length).join("/"));
       this.#bases.delete(path);
     }
+    const parts = path.split("/");
+    for (let length = parts.length - 1; length > 0; length--)
+      this.#disk.syncDirectory(parts.slice(0, length).join("/")); // at each opening, as the one before may have ended between
     let base = this.#bases.get(path);
     if (base === undefined) {
       base = new SimBase();

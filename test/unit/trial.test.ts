@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+import type { Extras } from "../../lib/codec/extras.js";
+import type { Message } from "../../lib/shard/instance.js";
+import { Trial } from "../../lib/shard/trial.js";
+
+const clock = { now: () => 0, wall: () => 0 };
+
+/** A message to `ids@id`; with a chain it is the question of a turn at the last address of it. */
+function message(id: number, chain?: readonly string[]): Message {
+  const question = { type: "ids", id: "asker", generation: 1, number: 1, chain };
+  const extras = chain === undefined ? undefined : ({ question } as Extras);
+  return { idHi: id, idLo: id, hash: id, extras, target: { toString: () => `ids@${id}` } } as unknown as Message;
+}
+
+/** A trial in which these messages were blamed once. */
+function trialOf(...blamed: readonly Message[]): Trial {
+  const notes: string[] = [];
+  const first = new Trial([], clock, (note) => notes.push(note));
+  const suspects = blamed.map((each) => {
+    first.begins(each);
+    const { turn } = JSON.parse(notes.at(-1) as string) as { readonly turn: string };
+    return { id: turn, deaths: 1, reason: "exit" };
+  });
+  return new Trial(suspects, clock, () => {});
+}
+
+function pend(trial: Trial, each: Message): void {
+  trial.begins(each);
+  trial.pends(each);
+}
+
+describe("a message that was blamed", () => {
+  test("waits until no other turn is pending", () => {
+    const [suspect, other] = [message(1), message(2)];
+    const trial = trialOf(suspect);
+    pend(trial, other);
+    assert.equal(trial.mustWait(suspect), true);
+    trial.ended(other);
+    assert.equal(trial.mustWait(suspect), false);
+  });
+
+  test("keeps others waiting while its turn is pending", () => {
+    const suspect = message(1);
+    const trial = trialOf(suspect);
+    pend(trial, suspect);
+    assert.equal(trial.mustWait(message(2)), true);
+  });
+
+  test("waits even when it is a question, of a turn that does not run here", () => {
+    const [suspect, question] = [message(1), message(2, ["ids@9"])];
+    const trial = trialOf(suspect, question);
+    pend(trial, suspect);
+    assert.equal(trial.mustWait(question), true);
+  });
+
+  test("lets questions begin that it waits for, directly or not", () => {
+    const suspect = message(1);
+    const trial = trialOf(suspect);
+    pend(trial, suspect);
+    assert.equal(trial.mustWait(message(2, ["ids@1"])), false);
+    assert.equal(trial.mustWait(message(3, ["ids@1", "ids@7"])), false);
+  });
+});
