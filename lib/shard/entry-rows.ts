@@ -12,6 +12,7 @@ import { invariant } from "../base/invariant.js";
 import { expiriesPerStepMax, expirySweepMs, tablePageRows, ttlAccessGrain } from "../base/limits.js";
 import type { PayloadCodec } from "../codec/payload-codec.js";
 import type { Ttl } from "../model/state.js";
+import { keyGroupOfHash } from "../partition/key-groups.js";
 import {
   addressPrefix,
   decodeEntryKey,
@@ -57,8 +58,8 @@ export class EntryRows implements Part {
 
   // --- reading ------------------------------------------------------------------------------------------------------
 
-  place({ id, code, storedId }: Instance, column: RowColumn): StatePlace {
-    const keyGroup = this.#port.keyGroupOf(id);
+  place({ hash, code, storedId }: Instance, column: RowColumn): StatePlace {
+    const keyGroup = keyGroupOfHash(hash, this.#port.config.keyGroups);
     const address = addressPrefix(keyGroup, code, storedId);
     const [head, items] = [headKey(address, column.code), itemPrefix(address, column.code)];
     return { keyGroup, bucket: keyText(address), head, items };
