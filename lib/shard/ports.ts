@@ -47,6 +47,8 @@ export interface TurnsNote {
   readonly pending: readonly string[];
   /** Its turn ended last. */
   readonly last: string | undefined;
+  /** They were blamed before, and their turns ended without killing anything. */
+  readonly cleared: readonly string[];
 }
 
 /** The limits a user or a test may choose. */

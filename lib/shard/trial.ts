@@ -9,14 +9,16 @@
  *     that ended last, as what it has started may go on.
  * T2. One turn begins per step. A message that was blamed before runs alone: it begins when no other turn is pending, and
  *     while it is pending only questions begin that a pending turn waits for, directly or not. So of those that were
- *     blamed together the innocent come through. Turns that wait for each other behind other messages are let go when the
- *     trial is over.
+ *     blamed together the innocent come through, which is written down, too: it says as much when the commit is missing.
+ *     Suspects in two shards may wait for each other, each question behind the other suspect. So after `aloneMaxMs` all
+ *     questions begin that were not blamed. Turns that wait for each other behind other messages than questions are let
+ *     go when the trial is over.
  * T3. A message that was blamed `deathsMax` times is not run: its failure policy gets it as if it had failed for good. A
  *     person may have it run once more (`app.quarantine.retry`).
  */
 import type { Clock } from "../base/clock.js";
 import { HoldfastError } from "../base/errors.js";
-import { deathsMax, notedTurnsMax, trialMs } from "../base/limits.js";
+import { aloneMaxMs, deathsMax, notedTurnsMax, trialMs } from "../base/limits.js";
 import { formatMessageId } from "../model/message-id.js";
 import type { Message } from "./instance.js";
 import type { Suspect, TurnsNote } from "./ports.js";
@@ -29,6 +31,10 @@ export class Trial {
   /** Ids of messages whose async turns are pending, oldest first, with their addresses. */
   readonly #pending = new Map<string, string>();
   #last: string | undefined;
+  /** Suspects that came through (T2). */
+  readonly #cleared = new Set<string>();
+  /** When the turn began to be pending that others must wait for. */
+  #aloneSince = 0;
 
   /** `write` replaces the note (T1). */
   constructor(suspects: readonly Suspect[], clock: Clock, write: (note: string) => void) {
@@ -69,9 +75,10 @@ export class Trial {
 
   /** T2 */
   mustWait(message: Message): boolean {
-    if (this.#pending.size === 0) return false;
-    const alone = this.#suspects.has(idOf(message)) || [...this.#pending.keys()].some((id) => this.#suspects.has(id));
-    return alone && !this.#isAwaited(message);
+    if (this.#pending.size === 0 || this.#isAwaited(message)) return false;
+    if (this.#suspects.has(idOf(message))) return true;
+    if (![...this.#pending.keys()].some((id) => this.#suspects.has(id))) return false;
+    return message.extras?.question === undefined || this.#clock.now() - this.#aloneSince < aloneMaxMs;
   }
 
   /** A pending turn waits for the reply. */
@@ -92,6 +99,7 @@ export class Trial {
 
   /** Its function returned a promise. */
   pends(message: Message): void {
+    if (this.#pending.size === 0) this.#aloneSince = this.#clock.now();
     this.#pending.set(idOf(message), message.target.toString());
     this.#note(undefined);
   }
@@ -99,11 +107,13 @@ export class Trial {
   ended(message: Message): void {
     this.#last = idOf(message);
     this.#pending.delete(this.#last);
+    if (this.#suspects.has(this.#last)) this.#cleared.add(this.#last);
     this.#note(undefined);
   }
 
   #note(turn: string | undefined): void {
-    const note: TurnsNote = { turn, pending: [...this.#pending.keys()].slice(-notedTurnsMax), last: this.#last };
+    const pending = [...this.#pending.keys()].slice(-notedTurnsMax);
+    const note: TurnsNote = { turn, pending, last: this.#last, cleared: [...this.#cleared] };
     this.#write(JSON.stringify(note));
   }
 }

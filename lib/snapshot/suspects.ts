@@ -10,6 +10,8 @@
  *     not end it. Then turns are written down (shard/trial.ts).
  * C2. Each end of a generation on trial is looked at once: its notes go with the look.
  * C3. An end that something else explains blames nobody: a stop, a disk error, a thread that did not die by itself.
+ * C4. A suspect that came through since is none any more, committed or not, unless this end blames it: processes that
+ *     somebody kills early, again and again, would find everybody guilty in time.
  */
 import { epochsInVainMax, suspiciousStarts } from "../base/limits.js";
 import type { Notes } from "../log/notes.js";
@@ -63,10 +65,13 @@ export class Suspects {
     this.#shards = shards;
     const old = parsed<Record>(this.#notes.read(recordName));
     const ends = old === undefined ? 0 : this.#wasInVain(old, epoch) ? old.ends + 1 : 1;
-    const blamed = old?.suspects === undefined ? [] : this.blame(this.#turns(old.shards), ending);
+    const turns = old?.suspects === undefined ? [] : this.#turns(old.shards);
+    const blamed = this.blame(turns, ending);
     this.#forgetTurns(old?.shards ?? 0); // C2
     const suspicious = ends + 1 >= suspiciousStarts || ending.restarts + 1 >= suspiciousStarts; // C1
-    const suspects = suspicious ? added(old?.suspects ?? [], blamed, reasonOf(ending)) : undefined;
+    const cleared = new Set(turns.flatMap((note) => note?.cleared ?? []).filter((id) => !blamed.includes(id))); // C4
+    const former = old?.suspects?.filter(({ id }) => !cleared.has(id)) ?? [];
+    const suspects = suspicious ? added(former, blamed, reasonOf(ending)) : undefined;
     this.#notes.write(recordName, JSON.stringify({ epoch, ends, shards, suspects } satisfies Record));
     return { suspects, learned: suspicious && blamed.length > 0 };
   }

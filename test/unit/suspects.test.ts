@@ -19,7 +19,7 @@ class Desk {
   readonly suspects = new Suspects(this.notes);
 
   ran(shard: number, note: Partial<TurnsNote>): void {
-    this.texts.set(turnsNoteName(shard), JSON.stringify({ pending: [], ...note }));
+    this.texts.set(turnsNoteName(shard), JSON.stringify({ pending: [], cleared: [], ...note }));
   }
 }
 
@@ -86,6 +86,29 @@ describe("suspicion", () => {
     assert.deepEqual(desk.suspects.begin(0, 2, firstStart), { suspects: [], learned: false });
     desk.ran(0, { turn: "a" });
     assert.deepEqual(desk.suspects.begin(0, 2, died(5)), { suspects: [], learned: false });
+  });
+});
+
+describe("a suspect that came through", () => {
+  test("is none any more, whatever was committed", () => {
+    const desk = onTrial();
+    const ids = () => desk.suspects.begin(0, 2, firstStart).suspects?.map(({ id, deaths }) => `${id}${deaths}`);
+    desk.ran(0, { pending: ["a", "b"] });
+    assert.deepEqual(ids(), ["a1", "b1"]);
+    desk.ran(0, { pending: ["b"], cleared: ["a"] });
+    desk.ran(1, { pending: ["c"] });
+    assert.deepEqual(ids(), ["b2", "c1"]);
+    desk.ran(0, { pending: ["a"], cleared: ["c"] });
+    assert.deepEqual(ids(), ["b2", "a1"]);
+  });
+
+  test("is one still when the end after it blames it: of what its turn left behind, or of its next attempt", () => {
+    const desk = onTrial();
+    const ids = () => desk.suspects.begin(0, 2, died(3, 0)).suspects?.map(({ id, deaths }) => `${id}${deaths}`);
+    desk.ran(0, { last: "a" });
+    assert.deepEqual(ids(), ["a1"]);
+    desk.ran(0, { last: "a", cleared: ["a"] });
+    assert.deepEqual(ids(), ["a2"]);
   });
 });
 

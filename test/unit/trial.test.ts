@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
+import { aloneMaxMs } from "../../lib/base/limits.js";
 import type { Extras } from "../../lib/codec/extras.js";
 import type { Message } from "../../lib/shard/instance.js";
+import type { Suspect, TurnsNote } from "../../lib/shard/ports.js";
 import { Trial } from "../../lib/shard/trial.js";
 
-const clock = { now: () => 0, wall: () => 0 };
+let now = 0;
+const clock = { now: () => now, wall: () => 0 };
 
 /** A message to `ids@id`; with a chain it is the question of a turn at the last address of it. */
 function message(id: number, chain?: readonly string[]): Message {
@@ -15,14 +18,17 @@ function message(id: number, chain?: readonly string[]): Message {
 
 /** A trial in which these messages were blamed once. */
 function trialOf(...blamed: readonly Message[]): Trial {
+  return new Trial(suspectsOf(blamed), clock, () => {});
+}
+
+function suspectsOf(blamed: readonly Message[]): Suspect[] {
   const notes: string[] = [];
   const first = new Trial([], clock, (note) => notes.push(note));
-  const suspects = blamed.map((each) => {
+  return blamed.map((each) => {
     first.begins(each);
     const { turn } = JSON.parse(notes.at(-1) as string) as { readonly turn: string };
     return { id: turn, deaths: 1, reason: "exit" };
   });
-  return new Trial(suspects, clock, () => {});
 }
 
 function pend(trial: Trial, each: Message): void {
@@ -60,5 +66,30 @@ describe("a message that was blamed", () => {
     pend(trial, suspect);
     assert.equal(trial.mustWait(message(2, ["ids@1"])), false);
     assert.equal(trial.mustWait(message(3, ["ids@1", "ids@7"])), false);
+  });
+
+  test("lets other questions begin after a while, as their turns may wait in a circle, but no others that were blamed", () => {
+    const [suspect, other] = [message(1), message(2, ["ids@9"])];
+    const trial = trialOf(suspect, other);
+    pend(trial, suspect);
+    const question = message(3, ["ids@9"]);
+    assert.equal(trial.mustWait(question), true);
+    now += aloneMaxMs;
+    assert.equal(trial.mustWait(question), false);
+    assert.equal(trial.mustWait(other), true);
+    assert.equal(trial.mustWait(message(4)), true, "nobody waits for it");
+  });
+
+  test("is written down when it comes through", () => {
+    const [suspect, other] = [message(1), message(2)];
+    const suspects = suspectsOf([suspect]);
+    const notes: TurnsNote[] = [];
+    const trial = new Trial(suspects, clock, (note) => notes.push(JSON.parse(note)));
+    for (const each of [suspect, other]) {
+      pend(trial, each);
+      assert.deepEqual(notes.at(-1)?.cleared, each === suspect ? [] : [suspects[0].id]);
+      trial.ended(each);
+    }
+    assert.deepEqual(notes.at(-1)?.cleared, [suspects[0].id]);
   });
 });
