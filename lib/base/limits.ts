@@ -56,6 +56,11 @@ export const captureRowsPerStepMax = 500;
 export const yieldEveryMs = 1;
 /** Steps without work before a shard parks: some 20 µs, less than a doorbell and the way back cost. */
 export const idleStepsMax = 20;
+/** A busy shard that runs dry naps so long before it parks, and again. */
+export const napMs = 0.05;
+/** Work that earns one nap, and naps that may be saved: some milliseconds of them, at loads that wear a core out only. */
+export const napWork = 64;
+export const napsMax = 40;
 
 /**
  * Values that a shard has written and its base has not yet, above which turns wait for merges while more addresses are

@@ -36,6 +36,8 @@ export abstract class StateCell {
   abstract captured: unknown;
   /** The epoch in which it was last written; -1 while clean. */
   abstract dirtyEpoch: number;
+  /** Names its row on the way to the base (snapshot/delta.ts), from its first write until it is dropped; 0 before. */
+  abstract handle: number;
   /** True when `value` has parts that cannot be frozen and is copied out. */
   abstract mutable: boolean;
   abstract readonly instance: Instance;
@@ -56,13 +58,13 @@ export class Instance extends StateCell {
   pending: Waiting | undefined = undefined;
   override value: unknown = UNREAD;
   override dirtyEpoch = -1;
+  override handle = 0;
   /** Names it as a caller in the shard's channels (frame-codec.ts), once it has sent to another shard; 0 before. */
   number = 0;
   readonly entry: FunctionEntry;
-  /** Its messages that left the queue and are not done; an instance with any is never evicted. */
-  held = 0;
+  /** `held` and `mutable`, which share a field. */
+  #bits = 0;
   override captured: unknown = ABSENT;
-  override mutable = false;
   /** The cells of the other states, as far as they are in memory. */
   others: (FurtherCell | undefined)[] | undefined = undefined;
 
@@ -75,6 +77,23 @@ export class Instance extends StateCell {
 
   override get instance(): Instance {
     return this;
+  }
+
+  /** Its messages that left the queue and are not done; an instance with any is never evicted. */
+  get held(): number {
+    return this.#bits >> 1;
+  }
+
+  set held(count: number) {
+    this.#bits = (count << 1) | (this.#bits & 1);
+  }
+
+  override get mutable(): boolean {
+    return (this.#bits & 1) !== 0;
+  }
+
+  override set mutable(mutable: boolean) {
+    this.#bits = mutable ? this.#bits | 1 : this.#bits & ~1;
   }
 
   override get column(): Column {
@@ -113,6 +132,7 @@ export class FurtherCell extends StateCell {
   override value: unknown = ABSENT;
   override captured: unknown = ABSENT;
   override dirtyEpoch = -1;
+  override handle = 0;
   override mutable = false;
   override readonly instance: Instance;
   override readonly column: Column;

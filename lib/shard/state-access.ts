@@ -7,7 +7,9 @@
  * S2. A cell written in epoch e is in the delta of e + 1. It may be dropped only when the base's own epoch row, read in
  *     the view that later reads will use or an older one, is at least e + 1.
  * S3. Views only move forward, so a read after an eviction sees at least what the eviction saw.
- * S4. Turns wait for merges of what was written, never for instances that merges cannot free: those would wait for ever.
+ * S4. A handle names one cell from its first write until it is dropped. By S2 nothing of it waits for a merge then, so
+ *     the next cell may have it.
+ * S5. Turns wait for merges of what was written, never for instances that merges cannot free: those would wait for ever.
  */
 import { invariant } from "../base/invariant.js";
 import { Queue } from "../base/queue.js";
@@ -29,11 +31,14 @@ export class StateAccess {
   resident = 0;
   /** Cells written since the last capture. */
   dirty: StateCell[] = [];
-  /** So many cells were written to instances above the limit that only merges make room for more: turns wait (S4). */
+  /** So many cells were written to instances above the limit that only merges make room for more: turns wait (S5). */
   outpaced = false;
   /** Captured epochs that the base may not have, and how many cells each has; the oldest first. */
   readonly #unmerged = new Queue<{ readonly epoch: number; readonly cells: number }>();
   #unmergedCells = 0;
+  /** The largest handle that was ever given out, and those that no cell has any more (S4). */
+  #handles = 0;
+  readonly #freeHandles: number[] = [];
   readonly #registry: Registry;
   readonly #rows: Rows;
   readonly #codec: PayloadCodec;
@@ -108,6 +113,7 @@ export class StateAccess {
       invariant(cell.dirtyEpoch < epoch, "cells are written in ascending epochs");
       cell.captured = cell.value;
       cell.dirtyEpoch = epoch;
+      if (cell.handle === 0) cell.handle = this.#freeHandles.pop() ?? ++this.#handles;
       this.dirty.push(cell);
     }
     cell.value = value;
@@ -141,7 +147,7 @@ export class StateAccess {
     }
   }
 
-  /** S4 */
+  /** S5 */
   #seePace(): void {
     this.outpaced = false;
     if (!this.crowded) return;
@@ -178,6 +184,7 @@ export class StateAccess {
   }
 
   #drop(instance: Instance): void {
+    for (const { handle } of instance.cells()) if (handle !== 0) this.#freeHandles.push(handle); // S4
     instance.entry.instances.remove(instance);
     this.resident--;
   }

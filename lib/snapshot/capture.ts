@@ -25,7 +25,7 @@ import type { CapturedEffects, CapturePort } from "../shard/ports.js";
 import { writeStateValue } from "../shard/state-value.js";
 import { inflightKeyBytes, stateKeyBytesMax, writeInflightKey, writeStateKey } from "../store/row-key.js";
 import { RowWriter } from "../store/row-writer.js";
-import type { Delta } from "./delta.js";
+import { type Delta, noCells, placeWidth } from "./delta.js";
 import { gatewayRow, positionRow } from "./meta-rows.js";
 
 export interface CaptureConfig {
@@ -51,6 +51,9 @@ export class Capture implements CapturePort {
   readonly #codec = new PayloadCodec();
   readonly #reader = new MessageReader(this.#codec);
   readonly #rows = new RowWriter();
+  readonly #cells = new RowWriter();
+  #places = noCells.places;
+  #placed = 0;
   readonly #stored = new ByteWriter(1024);
   /** Per shard, the ordinal up to which its frames were copied (C4). */
   readonly #copiedUntil: number[];
@@ -84,6 +87,8 @@ export class Capture implements CapturePort {
     this.#cursor = 0;
     this.#channelMessages = 0;
     this.#workMs = 0;
+    this.#places = new Int32Array(placeWidth * effects.cells.length);
+    this.#placed = 0;
     this.#encodeSmallParts(effects);
   }
 
@@ -180,6 +185,7 @@ export class Capture implements CapturePort {
 
   #finish(): void {
     const effects = this.#captured;
+    invariant(this.#placed === this.#places.length, "every dirty cell has a row");
     this.#stage = "closed";
     this.#effects = undefined;
     this.#outboxEntries = [];
@@ -188,6 +194,7 @@ export class Capture implements CapturePort {
       shard: this.#config.index,
       epoch: effects.epoch,
       rows: this.#rows.take(),
+      cells: { rows: this.#cells.take(), places: this.#places },
       output: effects.output.take(),
       gatewayConsumed: effects.gateway?.consumed,
       counts: effects.counts,
@@ -216,20 +223,30 @@ export class Capture implements CapturePort {
   }
 
   readonly #putCell = (cell: StateCell): void => {
-    const { instance, column } = cell;
+    const { instance, column, handle } = cell;
+    invariant(handle > 0, "a dirty cell has a handle");
     const value = cell.dirtyEpoch === this.#captured.epoch - 1 ? cell.value : cell.captured;
-    const key = this.#rows.beginKey();
+    const key = this.#cells.beginKey();
     const id = instance.storedId;
     const keyGroup = keyGroupOfHash(instance.hash, this.#config.keyGroups);
     const at = key.reserve(stateKeyBytesMax(id));
     key.truncate(writeStateKey(key.memory, at, keyGroup, column.code, id));
-    const writer = this.#rows.endKey();
-    if (value === ABSENT) this.#rows.endDelete();
+    const writer = this.#cells.endKey();
+    if (value === ABSENT) this.#cells.endDelete();
     else {
       writeStateValue(writer, this.#codec, value);
-      this.#rows.endValue();
+      this.#cells.endValue();
     }
+    this.#place(handle, at, instance.hash ^ column.code);
   };
+
+  #place(handle: number, keyAt: number, hash: number): void {
+    const places = this.#places;
+    places[this.#placed] = handle;
+    places[this.#placed + 1] = keyAt;
+    places[this.#placed + 2] = hash;
+    this.#placed += placeWidth;
+  }
 
   readonly #putMessage = (message: Message): void => {
     const { entry, id, keyGroup, origin, idHi, idLo, caller, ask } = message;

@@ -190,7 +190,7 @@ export class Coordinator {
 
   /** K3 */
   fold(deltas: readonly Delta[]): void {
-    for (const delta of deltas) this.merges[delta.shard].fold(delta.epoch, delta.rows);
+    for (const { shard, epoch, rows, cells } of deltas) this.merges[shard].fold(epoch, rows, cells);
   }
 
   /** The oldest epoch that every base has durably reached. */
@@ -296,6 +296,6 @@ export class Coordinator {
   }
 }
 
-function toPayload(delta: Delta): { shard: number; payload: Uint8Array } {
-  return { shard: delta.shard, payload: joinDelta(delta.rows, delta.output) };
+function toPayload({ shard, rows, cells, output }: Delta): { shard: number; payload: Uint8Array } {
+  return { shard, payload: joinDelta(rows, cells, output) };
 }

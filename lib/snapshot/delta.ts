@@ -3,6 +3,9 @@
  *
  *     rows:     what a RowWriter writes (row-writer.ts)
  *     payload:  rows length u32 · rows · output          the bytes of the log's DELTA records, parts joined
+ *
+ * On the way to the coordinator the rows of cells are apart, with a handle for each: the coordinator then finds what it
+ * has of a cell without looking at its key. Handles name cells of one shard while it runs and are never stored.
  */
 import { ByteReader, ByteWriter } from "../base/bytes.js";
 import { invariant } from "../base/invariant.js";
@@ -13,7 +16,9 @@ export interface Delta {
   readonly generation: number;
   readonly shard: number;
   readonly epoch: number;
+  /** Rows of anything but cells. */
   readonly rows: Uint8Array;
+  readonly cells: CellRows;
   readonly output: Uint8Array;
   /** Last gateway sequence consumed in this cut; undefined when none was since the last capture. */
   readonly gatewayConsumed: number | undefined;
@@ -23,6 +28,18 @@ export interface Delta {
   /** Time the capture took on the shard's thread. */
   readonly workMs: number;
 }
+
+/** The rows of the cells of one delta: one for each. */
+export interface CellRows {
+  readonly rows: Uint8Array;
+  /** By row: the handle of the cell, where its key is, and a hash that tells it from most others. */
+  readonly places: Int32Array;
+}
+
+/** Numbers in `CellRows.places` for each row. */
+export const placeWidth = 3;
+
+export const noCells: CellRows = { rows: new Uint8Array(0), places: new Int32Array(0) };
 
 /** No delta is larger: the overload cap comes first. */
 export const deltaBytesMax = 2 ** 32;
@@ -50,10 +67,11 @@ function u32(bytes: Uint8Array, at: number): number {
 }
 
 /** The payload of a delta's log records. */
-export function joinDelta(rows: Uint8Array, output: Uint8Array): Uint8Array {
-  const writer = new ByteWriter(4 + rows.length + output.length);
-  writer.u32(rows.length);
+export function joinDelta(rows: Uint8Array, cells: CellRows, output: Uint8Array): Uint8Array {
+  const writer = new ByteWriter(4 + rows.length + cells.rows.length + output.length);
+  writer.u32(rows.length + cells.rows.length);
   writer.bytes(rows);
+  writer.bytes(cells.rows);
   writer.bytes(output);
   return writer.view();
 }

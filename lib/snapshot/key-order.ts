@@ -5,6 +5,8 @@
  * without another look at the keys; where these are equal the next six bytes decide.
  */
 
+import { invariant } from "../base/invariant.js";
+
 /** Where the bytes of a key are. */
 export interface KeyPlaces {
   /** Reads six bytes of the key of a row from `depth`, zeros behind its end, as an integer. */
@@ -40,6 +42,7 @@ function sortFrom(
   for (let at = from; at < to; ) {
     let end = at + 1;
     while (end < to && words[end] === words[at]) end++;
+    invariant(end - at === 1 || goesOn(words[at]), "no two keys are equal");
     if (end - at > 1) sortFrom(rows, words, at, end, shared + wordBytes, keys);
     at = end;
   }
@@ -48,12 +51,18 @@ function sortFrom(
 function areEqual(words: Float64Array, from: number, to: number): boolean {
   if (to - from < 2) return false;
   for (let at = from + 1; at < to; at++) if (words[at] !== words[from]) return false;
+  invariant(goesOn(words[from]), "no two keys are equal");
   return true;
 }
 
 /** Six bytes, and how many of them the key has, 7 for more: a key sorts before those that it begins. */
 function word(row: number, depth: number, keys: KeyPlaces): number {
   return keys.six(row, depth) * 8 + Math.min(wordBytes + 1, keys.length(row) - depth);
+}
+
+/** The key has bytes behind those of a word. */
+function goesOn(word: number): boolean {
+  return word % 8 === wordBytes + 1;
 }
 
 /** Quicksort in three parts; equal words stay equal neighbours. */

@@ -6,10 +6,13 @@
  * G2. A merge applies its rows in key order, in slices, each its own transaction; the base's epoch row goes with the
  *     last one. Rows folded meanwhile wait for the next merge.
  * G3. Applying rows again changes nothing, so a merge cut short by a crash is simply done again.
+ * G4. Rows folded by key and by handle never meet: what recovery folded knows no handles, so until its rows are in a
+ *     merge the rows of cells are folded by key, too.
  */
 import { invariant } from "../base/invariant.js";
 import { mergeSliceRowsMax } from "../base/limits.js";
 import type { BaseWriter, Row } from "../store/base.js";
+import type { CellRows } from "./delta.js";
 import { FoldedRows } from "./folded-rows.js";
 
 interface RunningMerge {
@@ -26,6 +29,8 @@ export class Merge {
   bytes = 0;
   #folded = new FoldedRows();
   #foldedEpoch: number;
+  /** G4 */
+  #byKey = false;
   #running: RunningMerge | undefined;
 
   constructor(base: BaseWriter) {
@@ -43,11 +48,24 @@ export class Merge {
   }
 
   /** Takes in the rows of the next committed epoch. The bytes are kept, not copied. */
-  fold(epoch: number, rows: Uint8Array): void {
-    invariant(epoch === this.#foldedEpoch + 1, "epochs are folded one by one");
+  fold(epoch: number, rows: Uint8Array, cells: CellRows): void {
+    this.#folds(epoch, rows.length + cells.rows.length);
     this.#folded.fold(rows);
+    if (this.#byKey) this.#folded.fold(cells.rows);
+    else this.#folded.foldCells(cells);
+  }
+
+  /** The same with the rows of a log, before the first merge. */
+  foldRecovered(epoch: number, rows: Uint8Array): void {
+    this.#folds(epoch, rows.length);
+    this.#folded.fold(rows);
+    this.#byKey = true;
+  }
+
+  #folds(epoch: number, bytes: number): void {
+    invariant(epoch === this.#foldedEpoch + 1, "epochs are folded one by one");
     this.#foldedEpoch = epoch;
-    this.bytes += rows.length;
+    this.bytes += bytes;
   }
 
   /** Rows folded and not yet in the base, by key text; for recovery, before the first merge. */
@@ -66,6 +84,7 @@ export class Merge {
     const rows = this.#folded;
     this.#running = { epoch: this.#foldedEpoch, rows, order: rows.inKeyOrder(), next: 0 }; // G2
     this.#folded = new FoldedRows();
+    this.#byKey = false;
     this.bytes = 0;
   }
 

@@ -44,7 +44,7 @@ import {
   tableOf,
 } from "../store/row-key.js";
 import type { Watermarks } from "./commit-record.js";
-import { joinDelta, splitDelta } from "./delta.js";
+import { joinDelta, noCells, splitDelta } from "./delta.js";
 import { EpochLog } from "./epoch-log.js";
 import { type CommittedEpoch, type FoundEpochs, findEpochs } from "./found-epochs.js";
 import { Merge } from "./merge.js";
@@ -247,7 +247,7 @@ export class Recovery {
       `went back to epoch ${good.epoch} of ${epoch}, as told, and lost what was committed since: ${what}`,
     );
     const { watermarks } = good;
-    const empty = joinDelta(new Uint8Array(0), new Uint8Array(0));
+    const empty = joinDelta(new Uint8Array(0), noCells, new Uint8Array(0));
     const last = { epoch: good.epoch, watermarks, deltas: merges.map((_, shard) => ({ shard, payload: empty })) };
     return { epochs: good.epochs.length > 0 ? good.epochs : [last], committed: good.epoch, watermarks };
   }
@@ -271,7 +271,7 @@ export class Recovery {
         if (epoch <= merge.base.epoch) continue;
         const delta = deltas.find((candidate) => candidate.shard === shard);
         invariant(delta !== undefined, "a commit has a delta of every shard");
-        merge.fold(epoch, splitDelta(delta.payload).rows);
+        merge.foldRecovered(epoch, splitDelta(delta.payload).rows);
       }
     }
   }

@@ -162,7 +162,11 @@ class ShardThread {
 
   #handOver(delta: Delta): void {
     const message: ToStorage = { kind: "delta", delta };
-    this.#data.storagePort.postMessage(message, [delta.rows.buffer as ArrayBuffer, delta.output.buffer as ArrayBuffer]);
+    const parts = [delta.rows, delta.cells.rows, delta.cells.places, delta.output];
+    this.#data.storagePort.postMessage(
+      message,
+      parts.map(({ buffer }) => buffer as ArrayBuffer),
+    );
   }
 
   #report(event: ShardEvent): void {

@@ -4,9 +4,16 @@
  *
  * P1. Before it sleeps it sets the parked word and then looks once more at everything it may be woken for; who wakes it
  *     stores first and then looks at the parked word. So no wake-up is lost.
+ * P2. When a loop that was busy runs dry, it naps before it parks: it sleeps by a timer for a short while, steps, and so
+ *     on. A thread that another one wakes is often put on the core of the one that woke it, and waits there for its turn
+ *     while its own core is idle; one that a timer wakes stays where it was (ARCHITECTURE.md has the measurement). Naps
+ *     are earned by work: at a lower load a message would wait for the end of one.
  */
-import { idleStepsMax, yieldEveryMs } from "../base/limits.js";
+import { idleStepsMax, napMs, napsMax, napWork, yieldEveryMs } from "../base/limits.js";
 import type { Doorbell } from "../channel/doorbell.js";
+
+/** What a napping thread waits for. */
+const nobodyRings = new Int32Array(new SharedArrayBuffer(4));
 
 /** What is driven. */
 export interface Stepped {
@@ -31,6 +38,8 @@ export class StepLoop {
   #resting = false;
   /** Steps without work since the last one with. */
   #idleSteps = 0;
+  /** Work that no nap was taken for (P2). */
+  #worked = 0;
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
   readonly #run = (): void => this.#turn();
@@ -58,7 +67,7 @@ export class StepLoop {
     if (this.#ended) return;
     try {
       this.#unpark();
-      if (this.#stepUntilYield()) this.wake();
+      if (this.#stepUntilYield() || this.#nap()) this.wake();
       else this.#park();
     } catch (error) {
       this.end();
@@ -71,12 +80,22 @@ export class StepLoop {
     const until = performance.now() + yieldEveryMs;
     let idle = this.#idleSteps;
     do {
-      idle = this.#stepped.step() > 0 ? 0 : idle + 1;
+      const work = this.#stepped.step();
+      idle = work > 0 ? 0 : idle + 1;
+      this.#worked += work;
       if (idle > 0 !== this.#resting) this.#rest(idle > 0);
     } while (idle < idleStepsMax && performance.now() < until);
     this.#stepped.beat();
     this.#idleSteps = idle < idleStepsMax ? idle : 0;
     return idle < idleStepsMax;
+  }
+
+  /** P2: false when it is time to park. */
+  #nap(): boolean {
+    if (this.#worked < napWork) return false;
+    this.#worked = Math.min(this.#worked, napWork * napsMax) - napWork;
+    Atomics.wait(nobodyRings, 0, 0, napMs);
+    return true;
   }
 
   #park(): void {

@@ -89,15 +89,17 @@ export class Ledger {
     rule(deltas.length === this.shards.length, `epoch ${epoch} is committed without all of its deltas`);
     this.epoch = epoch;
     const gone: string[] = [];
-    for (const { shard, rows } of deltas) {
+    for (const { shard, rows, cells } of deltas) {
       const own = this.shards[shard];
-      forEachRow(rows, (key, value) => {
+      const apply = (key: Uint8Array, value: Uint8Array | undefined): void => {
         const text = keyText(key);
         const before = own.get(text);
         if (before !== undefined) this.#count(shard, before, -1, gone);
         if (value === undefined) own.delete(text);
         else this.#count(shard, own.set(text, key, value), 1, gone);
-      });
+      };
+      forEachRow(rows, apply);
+      forEachRow(cells.rows, apply);
     }
     for (const text of gone) {
       const holders = this.#inflight.get(text) ?? 0;

@@ -21,7 +21,8 @@ import { Trial } from "../../lib/shard/trial.js";
 import { TurnContext } from "../../lib/shard/turn-context.js";
 import { Capture } from "../../lib/snapshot/capture.js";
 import { Coordinator } from "../../lib/snapshot/coordinator.js";
-import type { Delta } from "../../lib/snapshot/delta.js";
+import { type Delta, noCells } from "../../lib/snapshot/delta.js";
+import { Merge } from "../../lib/snapshot/merge.js";
 import { Recovery } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
 import { Suspects } from "../../lib/snapshot/suspects.js";
@@ -146,11 +147,19 @@ const plants = {
   mergeearly(surgery: Surgery): void {
     surgery.replace(Coordinator, "onDelta", (onDelta) => {
       return function (this: Coordinator, delta) {
-        if (this.isCurrent(delta)) this.merges[delta.shard].fold(delta.epoch, delta.rows);
+        if (this.isCurrent(delta)) this.merges[delta.shard].fold(delta.epoch, delta.rows, delta.cells);
         onDelta.call(this, delta);
       };
     });
     surgery.replace(Coordinator, "fold", () => () => {});
+  },
+  /** What recovery folds by key and what shards write by handle get into one merge: a row of a cell may be there twice. */
+  handlemix(surgery: Surgery): void {
+    surgery.replace(Merge, "foldRecovered", () => {
+      return function (this: Merge, epoch, rows) {
+        this.fold(epoch, rows, noCells);
+      };
+    });
   },
   /** Output leaves when the deltas are there, before the commit is durable. */
   earlyegress(surgery: Surgery): void {

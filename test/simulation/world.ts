@@ -36,7 +36,7 @@ import type { TaskInput } from "../../lib/shard/ports.js";
 import { egressCode } from "../../lib/shard/registry.js";
 import { keyText } from "../../lib/shard/rows.js";
 import type { CommitNotice } from "../../lib/snapshot/coordinator.js";
-import { type Delta, joinDelta } from "../../lib/snapshot/delta.js";
+import { type Delta, joinDelta, noCells } from "../../lib/snapshot/delta.js";
 import { EpochLog } from "../../lib/snapshot/epoch-log.js";
 import type { Recovered, RecoveryConfig } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
@@ -452,7 +452,7 @@ export class World {
       base.sync();
       base.close();
     }
-    const empty = joinDelta(new Uint8Array(0), new Uint8Array(0));
+    const empty = joinDelta(new Uint8Array(0), noCells, new Uint8Array(0));
     const { segmentBytes, zeroAheadBytes } = this.params;
     const sizes = { segmentBytes, zeroAheadBytes };
     const writer = new LogWriter(this.#disk, `${dataDir}/log`, { generation: 1, firstSegment: 1, ...sizes });
@@ -709,7 +709,7 @@ export class World {
 
   #commit(epoch: number): void {
     const deltas = this.#given.get(epoch) ?? [];
-    for (const { rows } of deltas) this.#note(crc32(rows));
+    for (const { rows, cells } of deltas) this.#note(crc32(cells.rows, crc32(rows)));
     this.#ledger.apply(epoch, deltas);
     for (const feature of this.#features) feature.committed?.(this.#ledger.view);
     for (const old of this.#given.keys()) if (old <= epoch) this.#given.delete(old);

@@ -14,6 +14,7 @@ import type { Disk } from "../../lib/log/disk.js";
 import { keyGroupOf as keyGroupOfId, shardOfKeyGroup } from "../../lib/partition/key-groups.js";
 import { splitKey } from "../../lib/shard/ingress-feed.js";
 import type { EncodedWatermark } from "../../lib/snapshot/commit-record.js";
+import { noCells } from "../../lib/snapshot/delta.js";
 import { positionRow } from "../../lib/snapshot/meta-rows.js";
 import type { Recovered, RecoveryConfig } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
@@ -154,6 +155,7 @@ export class StoredWorkload {
         shard,
         epoch: this.#epochs.length + 1,
         rows: delta.take(),
+        cells: noCells,
         output: outputOf(this.#epochs.length + 1, shard),
         gatewayConsumed: undefined,
         counts: idle,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import fc from "fast-check";
 import { isHoldfastError } from "../../lib/base/errors.js";
+import { type CellRows, placeWidth } from "../../lib/snapshot/delta.js";
 import { FoldedRows } from "../../lib/snapshot/folded-rows.js";
 import { RowWriter } from "../../lib/store/row-writer.js";
 
@@ -25,6 +26,20 @@ function deltaOf(rows: readonly TextRow[]): Uint8Array {
   return writer.take();
 }
 
+/** The rows of cells, whose keys are numbered in `handles`. */
+function cellsOf(rows: readonly TextRow[], handles: Map<string, number>): CellRows {
+  const bytes = deltaOf(rows);
+  const places: number[] = [];
+  let at = 0;
+  for (const [key, value] of rows) {
+    if (!handles.has(key)) handles.set(key, handles.size + 1);
+    places.push(handles.get(key) as number, at + 2, key.length);
+    at += 2 + key.length + 4 + (value?.length ?? 0);
+  }
+  assert.equal(places.length, placeWidth * rows.length);
+  return { rows: bytes, places: Int32Array.from(places) };
+}
+
 /** Rows beside the map they must be equal to: a map keeps a key where it came first, as rows do. */
 class Checked {
   readonly rows = new FoldedRows();
@@ -32,6 +47,11 @@ class Checked {
 
   fold(rows: readonly TextRow[]): void {
     this.rows.fold(deltaOf(rows));
+    for (const [key, value] of rows) this.oracle.set(key, value);
+  }
+
+  foldCells(rows: readonly TextRow[], handles: Map<string, number>): void {
+    this.rows.foldCells(cellsOf(rows, handles));
     for (const [key, value] of rows) this.oracle.set(key, value);
   }
 
@@ -85,6 +105,35 @@ describe("folded rows", () => {
         checked.check();
       }),
       { numRuns: 25 },
+    );
+  });
+
+  test("rows of cells, found by handle, mix with others, found by key", () => {
+    const delta = fc.record({
+      rows: fc.array(fc.tuple(anyKey, anyValue)),
+      cells: fc.array(fc.tuple(anyKey, anyValue)),
+    });
+    fc.assert(
+      fc.property(fc.array(delta, { maxLength: 10 }), fc.nat(3_000), (deltas, former) => {
+        const checked = new Checked();
+        const handles = new Map<string, number>();
+        for (let n = 0; n < former; n++) handles.set(`of another window ${n}`, handles.size + 1);
+        for (const { rows, cells } of deltas) {
+          checked.fold(rows.map(([key, value]) => [`row ${key}`, value]));
+          checked.foldCells([...new Map(cells)], handles);
+        }
+        checked.check();
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("a handle that comes with another key is refused", () => {
+    const rows = new FoldedRows();
+    rows.foldCells(cellsOf([["a", "1"]], new Map()));
+    assert.throws(
+      () => rows.foldCells(cellsOf([["another", "2"]], new Map())),
+      (error) => isHoldfastError(error, "HF_INVARIANT"),
     );
   });
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import fc from "fast-check";
+import { isHoldfastError } from "../../lib/base/errors.js";
+import type { CellRows } from "../../lib/snapshot/delta.js";
 import { FoldedRows } from "../../lib/snapshot/folded-rows.js";
 import { RowWriter } from "../../lib/store/row-writer.js";
 
@@ -18,6 +20,13 @@ function check(keys: readonly Uint8Array[]): void {
     sorted(keys).map((key) => key.toString("latin1")),
     expected,
   );
+}
+
+/** One cell with this key. */
+function cellOf(key: string, handle: number): CellRows {
+  const writer = new RowWriter();
+  writer.delete(Buffer.from(key));
+  return { rows: writer.take(), places: Int32Array.of(handle, 2, 0) };
 }
 
 describe("keys in order", () => {
@@ -39,5 +48,19 @@ describe("keys in order", () => {
   test("the longest keys that differ in their last byte only", () => {
     const head = Buffer.alloc(65_534, "k");
     check(Array.from({ length: 40 }, (_, n) => Buffer.concat([head, Buffer.of(255 - n)])));
+  });
+
+  test("two that are equal are refused, however long they are and whatever is between them", () => {
+    for (const text of ["", "a", "sixsix", "sevenseven", "k".repeat(600)]) {
+      for (const others of [0, 1, 30]) {
+        const rows = new FoldedRows();
+        for (const handle of [1, 2]) rows.foldCells(cellOf(text, handle));
+        for (let n = 0; n < others; n++) rows.foldCells(cellOf(`${text}${n}`, 3 + n));
+        assert.throws(
+          () => rows.inKeyOrder(),
+          (error) => isHoldfastError(error, "HF_INVARIANT"),
+        );
+      }
+    }
   });
 });
