@@ -7,7 +7,7 @@ import {
   recentSlabBytes,
   residentInstancesMax,
   timersResidentMax,
-  unmergedCellsMax,
+  unmergedCellsMin,
 } from "../../lib/base/limits.js";
 import { seededRandom } from "../../lib/base/random.js";
 import { ControlWords } from "../../lib/channel/control-words.js";
@@ -97,7 +97,7 @@ function newShard(): Shard {
     timersResidentMax,
     recentRowsMax,
     recentSlabBytes,
-    unmergedCellsMax,
+    unmergedCellsMax: unmergedCellsMin,
   };
   const capture = { open: false, attach: () => {}, begin: () => {}, frameHasRow: () => false, step: () => 0 };
   return new Shard(

@@ -19,7 +19,7 @@ import {
   turnAttemptsMax,
   turnRetryBaseMs,
   turnTimeoutMs,
-  unmergedCellsMax,
+  unmergedCellsMin,
   watchdogTimeoutMs,
 } from "../base/limits.js";
 import type { ShardLimits } from "../shard/ports.js";
@@ -123,13 +123,14 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
     throw bad("checkpoint must be an object such as { intervalMs: 50 }");
   checkKeys(checkpoint, knownCheckpoint, "checkpoint.");
   const directory = resolve(dataDir);
+  const residentMax = integer(options.residentMax ?? residentInstancesMax, "residentMax", 1, 2 ** 31);
   return {
     moduleUrl: moduleUrlOf(module),
     dataDir: directory,
     shards: options.shards === undefined ? usualShards(directory) : integer(options.shards, "shards", 1, shardsMax),
     keyGroups: integer(options.keyGroups ?? keyGroupsDefault, "keyGroups", 1, keyGroupsMax),
     limits: {
-      residentInstancesMax: integer(options.residentMax ?? residentInstancesMax, "residentMax", 1, 2 ** 31),
+      residentInstancesMax: residentMax,
       admissionBytesMax,
       overloadBytesMax,
       turnAttemptsMax: integer(options.turnAttempts ?? turnAttemptsMax, "turnAttempts", 1, 100),
@@ -138,7 +139,7 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
       timersResidentMax,
       recentRowsMax,
       recentSlabBytes,
-      unmergedCellsMax,
+      unmergedCellsMax: Math.max(unmergedCellsMin, Math.floor(residentMax / 2)),
     },
     generation: {
       pace: {

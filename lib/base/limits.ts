@@ -64,9 +64,10 @@ export const napsMax = 40;
 
 /**
  * Values that a shard has written and its base has not yet, above which turns wait for merges while more addresses are
- * in memory than may be.
+ * in memory than may be: half as many as may be, and no less than this. The more a merge takes, the fewer pages it
+ * writes for each.
  */
-export const unmergedCellsMax = 128 * 1024;
+export const unmergedCellsMin = 128 * 1024;
 
 /** Bytes in flight in one shard (mailbox and outboxes) above which ingress and gateway wait; they resume below half. */
 export const admissionBytesMax = 32 * MiB;

@@ -6,43 +6,49 @@
  * Owner and thread: the shard.
  * T1. Between the home slot of an instance, which its hash says, and its own none is empty.
  * T2. At most half of the slots are taken.
+ * T3. The home slot comes from the upper bits of a product with the hash: the lower bits of the hashes of a shard are those
+ *     of its key groups, so homes by these would lie in one half of the slots, or less, and the runs of taken slots be long.
  */
 import { invariant } from "../base/invariant.js";
 import type { Instance } from "./instance.js";
 
 const slotsMin = 64;
+const goldenRatio = 0x9e3779b1;
 
 export class InstanceTable {
   #slots: (Instance | undefined)[] = new Array(slotsMin).fill(undefined);
   #mask = slotsMin - 1;
+  /** 32 less the bits of a slot's number. */
+  #shift = 32 - Math.log2(slotsMin);
   #size = 0;
+  #swept = 0;
 
   get size(): number {
     return this.#size;
   }
 
   /**
-   * All instances, downwards from an empty slot and around the end, so that the one just given may be removed: what
-   * moves up into its slot was given before, as nothing moves across an empty slot (T1).
-   * When some are added in the meantime, any may be missed or given twice.
+   * One look at every slot, from where the last sweep ended. When some are added or removed in the meantime, any may be
+   * missed or given twice. What is swept out leaves gaps all over the table: a sweep slot by slot, ended when there is
+   * room enough and begun anew, emptied one stretch again and again while all others filled up (measured: runs of 750,000
+   * taken slots in a table that was a quarter full).
    */
-  *[Symbol.iterator](): Generator<Instance> {
-    const empty = this.#slots.indexOf(undefined); // T2
-    for (let below = 1; below <= this.#mask; below++) {
-      const instance = this.#slots[(empty - below) & this.#mask];
+  *sweep(): Generator<Instance> {
+    for (let left = this.#slots.length; left > 0; left--) {
+      const instance = this.#slots[Math.imul(this.#swept++, goldenRatio) & this.#mask]; // every slot once, as it is odd
       if (instance !== undefined) yield instance;
     }
   }
 
   /** Loads the home slot of a hash, and of the instance there what a turn needs, so that it is near when `find` comes. */
   touch(hash: number): number {
-    const instance = this.#slots[hash & this.#mask];
+    const instance = this.#slots[this.#home(hash)];
     return instance === undefined ? 0 : instance.hash ^ instance.dirtyEpoch ^ instance.held ^ instance.id.length;
   }
 
   find(id: string, hash: number): Instance | undefined {
     const slots = this.#slots;
-    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+    for (let slot = this.#home(hash); ; slot = (slot + 1) & this.#mask) {
       const instance = slots[slot];
       if (instance === undefined) return undefined; // T1, T2
       if (instance.hash === hash && instance.id === id) return instance;
@@ -59,13 +65,13 @@ export class InstanceTable {
   remove(instance: Instance): void {
     const slots = this.#slots;
     const mask = this.#mask;
-    let hole = instance.hash & mask;
+    let hole = this.#home(instance.hash);
     while (slots[hole] !== instance) {
       invariant(slots[hole] !== undefined, "an instance that is removed is in its table");
       hole = (hole + 1) & mask;
     }
     for (let slot = (hole + 1) & mask; slots[slot] !== undefined; slot = (slot + 1) & mask) {
-      const fromHome = (slot - (slots[slot] as Instance).hash) & mask;
+      const fromHome = (slot - this.#home((slots[slot] as Instance).hash)) & mask;
       if (fromHome < ((slot - hole) & mask)) continue; // its home lies behind the hole
       slots[hole] = slots[slot];
       hole = slot;
@@ -74,8 +80,13 @@ export class InstanceTable {
     this.#size--;
   }
 
+  /** T3 */
+  #home(hash: number): number {
+    return Math.imul(hash, goldenRatio) >>> this.#shift;
+  }
+
   #put(instance: Instance): void {
-    let slot = instance.hash & this.#mask;
+    let slot = this.#home(instance.hash);
     while (this.#slots[slot] !== undefined) slot = (slot + 1) & this.#mask;
     this.#slots[slot] = instance;
   }
@@ -85,6 +96,7 @@ export class InstanceTable {
     const capacity = 2 * slots.length;
     this.#slots = new Array(capacity).fill(undefined);
     this.#mask = capacity - 1;
+    this.#shift--;
     for (const instance of slots) if (instance !== undefined) this.#put(instance);
   }
 }

@@ -190,7 +190,7 @@ export class StateAccess {
   }
 
   *#everyInstance(): Generator<Instance> {
-    for (const entry of this.#registry.byName.values()) yield* entry.instances;
+    for (const entry of this.#registry.byName.values()) yield* entry.instances.sweep();
   }
 
   #load(cell: StateCell): void {

@@ -3,6 +3,8 @@ import test, { describe } from "node:test";
 import fc from "fast-check";
 import { defineFunction } from "../../lib/app/define.js";
 import { isHoldfastError } from "../../lib/base/errors.js";
+import { hashId32 } from "../../lib/partition/hash.js";
+import { keyGroupOfHash, shardOfKeyGroup } from "../../lib/partition/key-groups.js";
 import { Instance } from "../../lib/shard/instance.js";
 import { InstanceTable } from "../../lib/shard/instance-table.js";
 import { FunctionEntry } from "../../lib/shard/registry.js";
@@ -46,20 +48,17 @@ class Checked {
     this.oracle.delete(instance.id);
   }
 
-  /** Iterates and removes some of what is given, at once. */
+  /** Sweeps and removes some of what is given, at once. */
   sweep(drops: (instance: Instance) => boolean): void {
-    const before = sortedIds(this.oracle.values());
-    const given: Instance[] = [];
-    for (const instance of this.table) {
-      given.push(instance);
+    for (const instance of this.table.sweep()) {
+      assert.equal(this.oracle.get(instance.id), instance, "what is given is there");
       if (drops(instance)) this.remove(instance);
     }
-    assert.deepEqual(sortedIds(given), before);
   }
 
   check(): void {
     assert.equal(this.table.size, this.oracle.size);
-    assert.deepEqual(sortedIds(this.table), sortedIds(this.oracle.values()));
+    assert.deepEqual(sortedIds(this.table.sweep()), sortedIds(this.oracle.values()));
     for (let id = 0; id < idsMax; id++) {
       assert.equal(this.table.find(String(id), hashOf(id)), this.oracle.get(String(id)));
     }
@@ -97,24 +96,22 @@ describe("instance table", () => {
     );
   });
 
-  test("an iteration that removes what it was just given gives everything once, around the table's end too", () => {
-    for (const home of [60, 62, 63]) {
-      for (let drops = 0; drops < 32; drops++) {
-        const checked = new Checked();
-        for (let i = 0; i < 5; i++) checked.add(instanceOf(String(i), home));
-        checked.sweep(({ id }) => ((drops >> Number(id)) & 1) === 1);
-        assert.deepEqual(sortedIds(checked.table), sortedIds(checked.oracle.values()));
-        for (const instance of checked.oracle.values()) assert.equal(checked.table.find(instance.id, home), instance);
-      }
+  test("a sweep that removes nothing gives everything once, wherever the last one ended", () => {
+    const checked = new Checked();
+    for (let id = 0; id < idsMax; id++) checked.toggle(id);
+    for (let looked = 0; looked < 300; looked += 7) {
+      const sweep = checked.table.sweep();
+      for (let n = 0; n < looked; n++) sweep.next();
+      checked.check();
     }
   });
 
-  test("an iteration during which the table grows ends, and gives nothing that was removed", () => {
+  test("a sweep during which the table grows ends, and gives nothing that was removed", () => {
     const checked = new Checked();
     for (let id = 0; id < 20; id++) checked.toggle(id);
     let added = 20;
     let given = 0;
-    for (const instance of checked.table) {
+    for (const instance of checked.table.sweep()) {
       assert.equal(checked.oracle.get(instance.id), instance);
       checked.remove(instance);
       for (let i = 0; i < 10 && added < idsMax; i++) checked.toggle(added++);
@@ -123,6 +120,44 @@ describe("instance table", () => {
     assert.ok(given <= idsMax);
     checked.check();
   });
+
+  for (const [shard, shards] of [
+    [0, 1],
+    [1, 2],
+    [5, 8],
+  ]) {
+    test(`a look-up stays short however often sweeps make room, with the hashes of shard ${shard} of ${shards}`, () => {
+      const table = new InstanceTable();
+      const keyGroups = 128;
+      let compared = 0;
+      let n = 0;
+      const nextHash = (): number => {
+        for (;;) {
+          const hash = hashId32(`user-${n++}`);
+          if (shardOfKeyGroup(keyGroupOfHash(hash, keyGroups), keyGroups, shards) === shard) return hash;
+        }
+      };
+      for (let added = 0; added < 40_000; added++) {
+        const hash = nextHash();
+        const instance = instanceOf(`user-${n}`, hash);
+        const hashOfInstance = (): number => {
+          compared++;
+          return hash;
+        };
+        Object.defineProperty(instance, "hash", { get: hashOfInstance });
+        table.add(instance);
+        if (table.size <= 2_000) continue;
+        for (const instance of table.sweep()) {
+          table.remove(instance);
+          if (table.size < 1_950) break;
+        }
+      }
+      compared = 0;
+      const lookUps = 10_000;
+      for (let i = 0; i < lookUps; i++) assert.equal(table.find("nobody", nextHash()), undefined);
+      assert.ok(compared < 4 * lookUps, `${compared} instances were looked at by ${lookUps} look-ups`);
+    });
+  }
 
   test("instances with one hash are told apart by their ids, those with one id by their hashes", () => {
     const table = new InstanceTable();
