@@ -31,8 +31,6 @@ export class StateAccess {
   resident = 0;
   /** Cells written since the last capture. */
   dirty: StateCell[] = [];
-  /** So many cells were written to instances above the limit that only merges make room for more: turns wait (S5). */
-  outpaced = false;
   /** Captured epochs that the base may not have, and how many cells each has; the oldest first. */
   readonly #unmerged = new Queue<{ readonly epoch: number; readonly cells: number }>();
   #unmergedCells = 0;
@@ -70,6 +68,14 @@ export class StateAccess {
   /** More instances are in memory than should be. */
   get crowded(): boolean {
     return this.resident > this.#residentMax;
+  }
+
+  /**
+   * So many cells were written to instances above the limit that only merges make room for more: turns wait (S5). Asked
+   * again before the shard falls asleep, as its last step may have made the room.
+   */
+  get outpaced(): boolean {
+    return this.crowded && this.#unmergedCells + this.dirty.length > this.#unmergedMax;
   }
 
   touch({ entry, hash }: Message): void {
@@ -147,18 +153,10 @@ export class StateAccess {
     }
   }
 
-  /** S5 */
-  #seePace(): void {
-    this.outpaced = false;
-    if (!this.crowded) return;
-    this.#forgetMerged();
-    this.outpaced = this.#unmergedCells + this.dirty.length > this.#unmergedMax;
-  }
-
   /** One slice of eviction when there are too many residents. Returns the amount of work. */
   evict(): number {
-    this.#seePace();
     if (!this.crowded) return 0;
+    this.#forgetMerged();
     if (this.#sweep === undefined) {
       const epoch = this.#rows.baseEpoch(); // S2
       if (epoch === this.#sweepEpoch) return 0; // nothing was merged since the last sweep
