@@ -62,7 +62,7 @@ export type StorageControl = {
   acknowledge(egressCode: number, epoch: number, position: Uint8Array): void;
   /** Ends the generation; returns the committed epoch. */
   end(): number;
-  /** Ends everything; `wanted` when nothing has failed. */
+  /** Ends everything; `wanted` when nothing has failed but a function whose failure policy is to stop. */
   close(wanted: boolean): void;
 };
 

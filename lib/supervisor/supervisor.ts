@@ -448,7 +448,9 @@ export class Supervisor {
       (generation?.workers ?? []).map((worker) => (stopping ? worker.close() : worker.terminate())),
     );
     await this.#offload.close();
-    await this.#storage?.call("close", stopping).catch(() => {}); // a storage thread that died has nothing to close
+    // An end that a failure policy asks for blames nobody: once the function is corrected its message is to run.
+    const wanted = stopping || isHoldfastError(this.#failure, "HF_FUNCTION_FAILED");
+    await this.#storage?.call("close", wanted).catch(() => {}); // a storage thread that died has nothing to close
     this.#storage = undefined;
     const worker = this.#storageWorker;
     this.#storageWorker = undefined;

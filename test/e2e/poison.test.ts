@@ -53,13 +53,20 @@ describe("a message that kills its thread every time", () => {
     assert.deepEqual(await app.quarantine.list(), []);
   });
 
-  appTest("stops the application where that is the policy", async (lab) => {
-    const app = await lab.start("poison");
-    const kills = { how: "exit", until: join(lab.folder, "never") } as const;
-    void app.send(strict.at("s"), { n: 1, kills }).catch(() => {});
-    const error = await refused(app.stopped, "HF_FUNCTION_FAILED", /poison\/strict@s/);
-    assert.equal((error.cause as HoldfastError).code, "HF_KILLS_WORKER");
-  });
+  appTest(
+    "stops the application where that is the policy, and runs when that is started with a corrected function",
+    async (lab) => {
+      const app = await lab.start("poison");
+      const until = join(lab.folder, "corrected");
+      await app.send(strict.at("s"), { n: 1, delayMs: 1_000, kills: { how: "exit", until } });
+      const error = await refused(app.stopped, "HF_FUNCTION_FAILED", /poison\/strict@s/);
+      assert.equal((error.cause as HoldfastError).code, "HF_KILLS_WORKER");
+      writeFileSync(until, "");
+      const corrected = await lab.start("poison");
+      await corrected.drained();
+      assert.deepEqual(await corrected.ask(strict.at("s"), "read"), [1]);
+    },
+  );
 
   appTest("is found again after each of several others", async (lab) => {
     const app = await lab.start("poison");

@@ -786,9 +786,15 @@ export class World {
       this.#statistics.ioErrors++;
       await this.#restart("worker");
     } else if (isHoldfastError(error, "HF_FUNCTION_FAILED")) {
-      this.#statistics.stopped++;
-      await this.#restart("process"); // a policy that ends the application; somebody starts it again
+      await this.#stopByPolicy();
     } else throw error;
+  }
+
+  /** A policy ends the application; somebody starts it again. */
+  async #stopByPolicy(): Promise<void> {
+    this.#statistics.stopped++;
+    this.#suspects.stopped();
+    await this.#restart("process");
   }
 
   /** A message kills the thread or the process that runs it: from now on nothing of it is written down. */
@@ -1143,8 +1149,7 @@ export class World {
       } catch (error) {
         if (stopped || !isHoldfastError(error, "HF_FUNCTION_FAILED")) throw error;
         stopped = true;
-        this.#statistics.stopped++; // a turn had begun while turns still failed
-        await this.#restart("process");
+        await this.#stopByPolicy(); // a turn had begun while turns still failed
       }
       for (const feature of this.#features) feature.settle?.();
       while (this.#deliverDelta()) busy = true;

@@ -58,8 +58,15 @@ export const mortal = defineFunction("poison/mortal", {
 /** Ends the application. */
 export const strict = defineFunction("poison/strict", {
   state,
+  reply: type<readonly number[]>(),
   failure: { after: "fail" },
-  receive: (_, { kills }: Bite) => (kills === undefined ? undefined : kill(kills)),
+  receive(ctx, message: Bite | "read") {
+    if (message === "read") return ctx.reply(ctx.state.done.get());
+    const { delayMs, ...bite } = message;
+    if (delayMs !== undefined) return ctx.sendAfter(delayMs, ctx.self, bite);
+    ctx.state.done.update((done) => [...done, message.n]);
+    return message.kills === undefined ? undefined : kill(message.kills);
+  },
 });
 
 /** Pending for a while beside others. */
