@@ -1177,7 +1177,10 @@ export class World {
   #onlyQuarantined(): boolean {
     const shards = this.#generation?.shards ?? [];
     const settled = shards.every(
-      (shard, index) => shard?.inFlight === 0 && this.#generation?.control.dirty(index) === false,
+      (shard, index) =>
+        shard?.inFlight === 0 &&
+        shard.epoch === this.#ledger.epoch && // no commit is under way
+        this.#generation?.control.dirty(index) === false,
     );
     return settled && shards.some((shard) => shard !== undefined && shard.counts.parked > 0);
   }
