@@ -53,9 +53,8 @@ export class FoldedRows implements KeyPlaces {
 
   /** A view of the key of a row. */
   key(row: number): Uint8Array {
-    const place = this.#keysAt[row];
-    const delta = this.#deltas[Math.floor(place / deltaBytesMax)];
-    const at = place % deltaBytesMax;
+    const delta = this.#deltaOf(row);
+    const at = this.#keyAt(row);
     return delta.subarray(at, at + keyLength(delta, at));
   }
 
@@ -67,9 +66,8 @@ export class FoldedRows implements KeyPlaces {
 
   /** A view of the value of a row, undefined when the row is deleted. */
   value(row: number): Uint8Array | undefined {
-    const place = this.#keysAt[row];
-    const delta = this.#deltas[Math.floor(place / deltaBytesMax)];
-    const at = place % deltaBytesMax;
+    const delta = this.#deltaOf(row);
+    const at = this.#keyAt(row);
     return valueAt(delta, at + keyLength(delta, at));
   }
 
@@ -80,15 +78,13 @@ export class FoldedRows implements KeyPlaces {
 
   /** The length of the key of a row. */
   length(row: number): number {
-    const place = this.#keysAt[row];
-    return keyLength(this.#deltas[Math.floor(place / deltaBytesMax)], place % deltaBytesMax);
+    return keyLength(this.#deltaOf(row), this.#keyAt(row));
   }
 
   /** Six bytes of the key of a row from `depth` on, zeros behind its end, as an integer. */
   six(row: number, depth: number): number {
-    const place = this.#keysAt[row];
-    const delta = this.#deltas[Math.floor(place / deltaBytesMax)];
-    const keyAt = place % deltaBytesMax;
+    const delta = this.#deltaOf(row);
+    const keyAt = this.#keyAt(row);
     const at = keyAt + depth;
     const left = keyLength(delta, keyAt) - depth;
     if (left >= 6) {
@@ -98,6 +94,16 @@ export class FoldedRows implements KeyPlaces {
     let six = 0;
     for (let i = 0; i < 6; i++) six = six * 256 + (i < left ? delta[at + i] : 0);
     return six;
+  }
+
+  /** The delta that has the newest bytes of a row. */
+  #deltaOf(row: number): Uint8Array {
+    return this.#deltas[Math.floor(this.#keysAt[row] / deltaBytesMax)];
+  }
+
+  /** Where its key is in that. */
+  #keyAt(row: number): number {
+    return this.#keysAt[row] % deltaBytesMax;
   }
 
   /** The number of the row with this key, a new one if need be. */
@@ -113,9 +119,8 @@ export class FoldedRows implements KeyPlaces {
 
   #hasKey(row: number, bytes: Uint8Array, from: number, to: number): boolean {
     const length = to - from;
-    const place = this.#keysAt[row];
-    const delta = this.#deltas[Math.floor(place / deltaBytesMax)];
-    const at = place % deltaBytesMax;
+    const delta = this.#deltaOf(row);
+    const at = this.#keyAt(row);
     if (keyLength(delta, at) !== length) return false;
     for (let i = 0; i < length; i++) if (delta[at + i] !== bytes[from + i]) return false;
     return true;

@@ -1,7 +1,7 @@
 /** Functions that kill the thread or the process that runs them, when a message says so. */
 import { existsSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
-import { type DeadLetter, defineApp, defineFunction, type, value } from "../../../lib/index.js";
+import { type Context, type DeadLetter, defineApp, defineFunction, type, value } from "../../../lib/index.js";
 
 export interface Bite {
   readonly n: number;
@@ -22,18 +22,20 @@ function kill({ how, until }: NonNullable<Bite["kills"]>): undefined | Promise<v
   return new Promise(() => setTimeout(() => process.exit(6), 5));
 }
 
-/** Quarantined, as functions are that say nothing. */
-export const eater = defineFunction("poison/eater", {
+const eating = {
   state,
   reply: type<readonly number[]>(),
-  receive(ctx, message: Bite | "read") {
+  receive(ctx: Context<typeof state, readonly number[], Bite | "read">, message: Bite | "read") {
     if (message === "read") return ctx.reply(ctx.state.done.get());
     const { delayMs, ...bite } = message;
     if (delayMs !== undefined) return ctx.sendAfter(delayMs, ctx.self, bite);
     ctx.state.done.update((done) => [...done, message.n]);
     return message.kills === undefined ? undefined : kill(message.kills);
   },
-});
+};
+
+/** Quarantined, as functions are that say nothing. */
+export const eater = defineFunction("poison/eater", eating);
 
 /** Keeps dead letters. */
 export const grave = defineFunction("poison/grave", {
@@ -57,16 +59,8 @@ export const mortal = defineFunction("poison/mortal", {
 
 /** Ends the application. */
 export const strict = defineFunction("poison/strict", {
-  state,
-  reply: type<readonly number[]>(),
+  ...eating,
   failure: { after: "fail" },
-  receive(ctx, message: Bite | "read") {
-    if (message === "read") return ctx.reply(ctx.state.done.get());
-    const { delayMs, ...bite } = message;
-    if (delayMs !== undefined) return ctx.sendAfter(delayMs, ctx.self, bite);
-    ctx.state.done.update((done) => [...done, message.n]);
-    return message.kills === undefined ? undefined : kill(message.kills);
-  },
 });
 
 /** Pending for a while beside others. */
