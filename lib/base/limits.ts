@@ -192,6 +192,8 @@ export const suspiciousStarts = 3;
 export const epochsInVainMax = 16;
 /** Deaths while a message ran after which it is not run any more. */
 export const deathsMax = 2;
+/** Ends of processes, in a row, in the middle of a message's async turn and of nothing else, after which it is not run. */
+export const pendingEndsMax = 8;
 /** Restarts that found a message to blame, and so do not count for `restartsMax`, within `restartWindowMs`. */
 export const restartsLearnedMax = 20;
 /** How long turns are written down after a suspicious start. */

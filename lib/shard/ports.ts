@@ -33,8 +33,10 @@ export interface ShardConfig {
 export interface Suspect {
   /** `ctx.messageId` */
   readonly id: string;
-  /** How often. */
+  /** How often something died while it ran, or was pending in the thread that died. */
   readonly deaths: number;
+  /** How often the process ended while it was only pending: anybody may have ended that. */
+  readonly ends: number;
   /** Of what the last one died, for people. */
   readonly reason: string;
 }

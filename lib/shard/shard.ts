@@ -784,7 +784,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     this.#mailbox.hold(message);
     if (sentence === undefined) this.#failures.postpone(message, aloneRetryMs);
     else {
-      this.#failures.condemned(message, trial.deathsOf(message), sentence);
+      this.#failures.condemned(message, trial.diedDuring(message), sentence);
       trial.acquit(message);
     }
     return false;

@@ -13,12 +13,13 @@
  *     Suspects in two shards may wait for each other, each question behind the other suspect. So after `aloneMaxMs` all
  *     questions begin that were not blamed. Turns that wait for each other behind other messages than questions are let
  *     go when the trial is over.
- * T3. A message that was blamed `deathsMax` times is not run: its failure policy gets it as if it had failed for good. A
+ * T3. A message that was blamed for `deathsMax` deaths, or `pendingEndsMax` ends of processes in the middle of its async
+ *     turn (C5 of snapshot/suspects.ts), is not run: its failure policy gets it as if it had failed for good. A
  *     person may have it run once more (`app.quarantine.retry`).
  */
 import type { Clock } from "../base/clock.js";
 import { HoldfastError } from "../base/errors.js";
-import { aloneMaxMs, deathsMax, notedTurnsMax, trialMs } from "../base/limits.js";
+import { aloneMaxMs, deathsMax, notedTurnsMax, pendingEndsMax, trialMs } from "../base/limits.js";
 import { formatMessageId } from "../model/message-id.js";
 import type { Message } from "./instance.js";
 import type { Suspect, TurnsNote } from "./ports.js";
@@ -56,21 +57,22 @@ export class Trial {
     const suspect = this.#suspects.get(idOf(message));
     if (suspect === undefined || !this.isCondemned(suspect)) return undefined;
     const address = message.target.toString();
-    const { deaths, reason } = suspect;
+    const { reason } = suspect;
     return new HoldfastError(
       "HF_KILLS_WORKER",
-      `${address}: ${deaths} times its thread or the process died while this message ran (${reason}). It is not run again unless you say so: correct the function, then app.quarantine.retry`,
+      `${address}: ${this.diedDuring(message)} times its thread or the process died while this message ran (${reason}). It is not run again unless you say so: correct the function, then app.quarantine.retry`,
       { address },
     );
   }
 
-  isCondemned({ deaths }: Suspect): boolean {
-    return deaths >= deathsMax;
+  isCondemned({ deaths, ends }: Suspect): boolean {
+    return deaths >= deathsMax || ends >= pendingEndsMax;
   }
 
-  /** How often the thread died while this message ran. */
-  deathsOf(message: Message): number {
-    return this.#suspects.get(idOf(message))?.deaths ?? 0;
+  /** How often the thread or the process died during this message's turn. */
+  diedDuring(message: Message): number {
+    const { deaths, ends } = this.#suspects.get(idOf(message)) ?? { deaths: 0, ends: 0 };
+    return deaths + ends;
   }
 
   /** T2 */

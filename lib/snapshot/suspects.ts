@@ -1,7 +1,7 @@
 /**
  * Which messages may be the ones that threads and processes die of: what recovery keeps of one end to the next.
  *
- *     normal ── ends badly, again and again ──▶ on trial ── a message was blamed twice ──▶ it is not run any more
+ *     normal ── ends badly, again and again ──▶ on trial ── a message was blamed enough ──▶ it is not run any more
  *
  * Owner and thread: the storage thread's.
  * C1. A start is suspicious when threads of this process have died twice within the restart window, or when it is the
@@ -12,6 +12,8 @@
  * C3. An end that something else explains blames nobody: a stop, a disk error, a thread that did not die by itself.
  * C4. A suspect that came through since is none any more, committed or not, unless this end blames it: processes that
  *     somebody kills early, again and again, would find everybody guilty in time.
+ * C5. The end of a process whose turns were only pending says little about them: nothing of theirs ran, and anybody may
+ *     have killed it. It is counted apart, as an end and not as a death, and many in a row condemn.
  */
 import { epochsInVainMax, suspiciousStarts } from "../base/limits.js";
 import type { Notes } from "../log/notes.js";
@@ -42,6 +44,12 @@ interface Record {
   readonly suspects: readonly Suspect[] | undefined;
 }
 
+/** Whom an end is held against, and as what. */
+interface Blame {
+  readonly ids: readonly string[];
+  readonly as: "deaths" | "ends";
+}
+
 /** An end in which no thread of this process died. */
 export const firstStart: Ending = { restarts: 0, died: [] };
 
@@ -69,11 +77,11 @@ export class Suspects {
     const blamed = this.blame(turns, ending);
     this.#forgetTurns(old?.shards ?? 0); // C2
     const suspicious = ends + 1 >= suspiciousStarts || ending.restarts + 1 >= suspiciousStarts; // C1
-    const cleared = new Set(turns.flatMap((note) => note?.cleared ?? []).filter((id) => !blamed.includes(id))); // C4
+    const cleared = new Set(turns.flatMap((note) => note?.cleared ?? []).filter((id) => !blamed.ids.includes(id))); // C4
     const former = old?.suspects?.filter(({ id }) => !cleared.has(id)) ?? [];
     const suspects = suspicious ? added(former, blamed, reasonOf(ending)) : undefined;
     this.#notes.write(recordName, JSON.stringify({ epoch, ends, shards, suspects } satisfies Record));
-    return { suspects, learned: suspicious && blamed.length > 0 };
+    return { suspects, learned: suspicious && blamed.ids.length > 0 };
   }
 
   /** The generation ends because somebody wants it to. */
@@ -82,15 +90,15 @@ export class Suspects {
     this.#forgetTurns(this.#shards);
   }
 
-  /** The ids of messages to blame for an end (T1 of shard/trial.ts, C3). */
-  blame(turns: readonly (TurnsNote | undefined)[], { restarts, died }: Ending): string[] {
+  /** Which messages to blame for an end (T1 of shard/trial.ts, C3, C5). */
+  blame(turns: readonly (TurnsNote | undefined)[], { restarts, died }: Ending): Blame {
     const looked = restarts === 0 ? turns : died.map(({ shard }) => turns[shard]);
     const noted = looked.filter((note) => note !== undefined);
     const running = noted.flatMap(({ turn }) => turn ?? []);
-    if (running.length > 0) return running;
+    if (running.length > 0) return { ids: running, as: "deaths" };
     const pending = noted.flatMap((note) => note.pending);
-    if (pending.length > 0 || restarts === 0) return pending; // a process may have been killed between two turns
-    return noted.flatMap(({ last }) => last ?? []);
+    if (restarts === 0) return { ids: pending, as: "ends" }; // nor anybody when it ended between two turns
+    return { ids: pending.length > 0 ? pending : noted.flatMap(({ last }) => last ?? []), as: "deaths" };
   }
 
   /** C1 */
@@ -107,9 +115,12 @@ export class Suspects {
   }
 }
 
-function added(suspects: readonly Suspect[], blamed: readonly string[], reason: string): Suspect[] {
+function added(suspects: readonly Suspect[], { ids, as }: Blame, reason: string): Suspect[] {
   const all = new Map(suspects.map((suspect) => [suspect.id, suspect]));
-  for (const id of blamed) all.set(id, { id, deaths: (all.get(id)?.deaths ?? 0) + 1, reason });
+  for (const id of ids) {
+    const { deaths, ends } = all.get(id) ?? { deaths: 0, ends: 0 };
+    all.set(id, as === "deaths" ? { id, deaths: deaths + 1, ends, reason } : { id, deaths, ends: ends + 1, reason });
+  }
   return [...all.values()];
 }
 

@@ -5,6 +5,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
+import { pendingEndsMax, suspiciousStarts } from "../../lib/base/limits.js";
 import type { Application, DeadLetter, HoldfastError } from "../../lib/index.js";
 import { type Bite, eater, grave, mortal, patient, strict } from "./apps/poison.app.js";
 import { appTest, appTests, type Lab, nextEvent, refused } from "./running-app.js";
@@ -82,19 +83,7 @@ describe("a message that kills its thread every time", () => {
 
 describe("a message that kills the process every time", () => {
   appTests("is quarantined after a few starts, and what came before and behind it is there", async (lab) => {
-    const until = join(lab.folder, "never");
-    let starts = 0;
-    let said = "";
-    for (let status: number | null = null; status !== 0; starts++) {
-      assert.ok(starts < 8, `it is not found: ${said}`);
-      const args = [program, lab.dataDir, String(lab.shards), starts === 0 ? "first" : "again", until];
-      const run = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 30_000 });
-      status = run.status;
-      said = run.stdout + run.stderr;
-      assert.notEqual(run.signal, "SIGTERM", said);
-    }
-    assert.ok(starts > 2, "the first starts died");
-    const end = JSON.parse(said.trim().split("\n").at(-1) ?? "");
+    const { until, end } = startUntilFound(lab, "process", deathsUntilFound);
     assert.deepEqual(end, { code: "HF_KILLS_WORKER", attempts: 2, waiting: 1, others: 41 });
     assert.equal(existsSync(join(lab.dataDir, "notes", "generation")), false, "after a clean stop nobody is suspected");
     const app = await lab.start("poison");
@@ -102,7 +91,32 @@ describe("a message that kills the process every time", () => {
     await app.quarantine.retry(eater.at("bad"));
     assert.deepEqual(await app.ask(eater.at("bad"), "read"), [1, 2]);
   });
+
+  appTest(
+    "in the middle of its async turn is quarantined after more of them, as anybody may have ended those",
+    (lab) => {
+      const { end } = startUntilFound(lab, "process later", suspiciousStarts - 1 + pendingEndsMax);
+      assert.deepEqual(end, { code: "HF_KILLS_WORKER", attempts: pendingEndsMax, waiting: 1, others: 41 });
+      return Promise.resolve();
+    },
+  );
 });
+
+/** Starts the process of its own until it does not die: what it says at its end. */
+function startUntilFound(lab: Lab, how: string, deaths: number): { readonly until: string; readonly end: unknown } {
+  const until = join(lab.folder, "never");
+  for (let died = 0; ; died++) {
+    const args = [program, lab.dataDir, String(lab.shards), died === 0 ? "first" : "again", until, how];
+    const run = spawnSync(process.execPath, args, { encoding: "utf8", timeout: 30_000 });
+    const said = run.stdout + run.stderr;
+    assert.notEqual(run.signal, "SIGTERM", said);
+    if (run.status === 0) {
+      assert.equal(died, deaths, said);
+      return { until, end: JSON.parse(said.trim().split("\n").at(-1) ?? "") };
+    }
+    assert.ok(died < deaths, `it is not found: ${said}`);
+  }
+}
 
 async function found(lab: Lab, how: NonNullable<Bite["kills"]>["how"]): Promise<void> {
   const until = join(lab.folder, "corrected");

@@ -446,7 +446,9 @@ const plants = {
   },
   /** When a thread dies, what ran in the others is blamed, too. */
   poisonblame(surgery: Surgery): void {
-    surgery.replace(Suspects, "blame", () => (turns) => turns.flatMap((note) => note?.turn ?? note?.last ?? []));
+    surgery.replace(Suspects, "blame", () => (turns) => {
+      return { ids: turns.flatMap((note) => note?.turn ?? note?.last ?? []), as: "deaths" };
+    });
   },
   /** A merge that makes room for addresses while its shard falls asleep wakes nobody. */
   evictsleep(surgery: Surgery): void {

@@ -63,11 +63,11 @@ describe("suspicion", () => {
     desk.ran(0, { turn: "a" });
     desk.ran(1, { turn: "b", pending: ["c"], last: "d" });
     const once = desk.suspects.begin(0, 2, died(3, 1));
-    assert.deepEqual(once, { suspects: [{ id: "b", deaths: 1, reason: "exit" }], learned: true });
+    assert.deepEqual(once, { suspects: [{ id: "b", deaths: 1, ends: 0, reason: "exit" }], learned: true });
     assert.equal(desk.texts.has(turnsNoteName(0)), false, "each end is looked at once");
     desk.ran(1, { turn: "b" });
     const twice = desk.suspects.begin(0, 2, died(4, 1));
-    assert.deepEqual(twice.suspects, [{ id: "b", deaths: 2, reason: "exit" }]);
+    assert.deepEqual(twice.suspects, [{ id: "b", deaths: 2, ends: 0, reason: "exit" }]);
   });
 
   test("blames all that were pending when nothing ran, and what ended last when nothing was pending", () => {
@@ -78,6 +78,18 @@ describe("suspicion", () => {
     desk.ran(0, { last: "c" });
     assert.deepEqual(ids(), ["a1", "b1", "c1"]);
     assert.deepEqual(ids(), ["a1", "b1", "c1"], "without a note nobody is blamed");
+  });
+
+  test("counts ends of the process with nothing but pending turns apart: anybody may have ended it", () => {
+    const desk = onTrial();
+    const counts = () =>
+      desk.suspects.begin(0, 2, firstStart).suspects?.map(({ id, deaths, ends }) => `${id}${deaths}${ends}`);
+    desk.ran(0, { pending: ["a"] });
+    desk.ran(1, { pending: ["b"], last: "c" });
+    assert.deepEqual(counts(), ["a01", "b01"]);
+    desk.ran(0, { pending: ["a"] });
+    desk.ran(1, { turn: "b" });
+    assert.deepEqual(counts(), ["a01", "b11"], "what ran is to blame alone");
   });
 
   test("blames nobody for a process that ended between two turns, nor when no thread died by itself", () => {
@@ -92,7 +104,7 @@ describe("suspicion", () => {
 describe("a suspect that came through", () => {
   test("is none any more, whatever was committed", () => {
     const desk = onTrial();
-    const ids = () => desk.suspects.begin(0, 2, firstStart).suspects?.map(({ id, deaths }) => `${id}${deaths}`);
+    const ids = () => desk.suspects.begin(0, 2, firstStart).suspects?.map(({ id, ends }) => `${id}${ends}`);
     desk.ran(0, { pending: ["a", "b"] });
     assert.deepEqual(ids(), ["a1", "b1"]);
     desk.ran(0, { pending: ["b"], cleared: ["a"] });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { aloneMaxMs } from "../../lib/base/limits.js";
+import { aloneMaxMs, deathsMax, pendingEndsMax } from "../../lib/base/limits.js";
 import type { Extras } from "../../lib/codec/extras.js";
 import type { Message } from "../../lib/shard/instance.js";
 import type { Suspect, TurnsNote } from "../../lib/shard/ports.js";
@@ -27,7 +27,7 @@ function suspectsOf(blamed: readonly Message[]): Suspect[] {
   return blamed.map((each) => {
     first.begins(each);
     const { turn } = JSON.parse(notes.at(-1) as string) as { readonly turn: string };
-    return { id: turn, deaths: 1, reason: "exit" };
+    return { id: turn, deaths: 1, ends: 0, reason: "exit" };
   });
 }
 
@@ -78,6 +78,17 @@ describe("a message that was blamed", () => {
     assert.equal(trial.mustWait(question), false);
     assert.equal(trial.mustWait(other), true);
     assert.equal(trial.mustWait(message(4)), true, "nobody waits for it");
+  });
+
+  test("is not run after enough deaths, or far more ends of processes in the middle of its async turn", () => {
+    const suspect = message(1);
+    const [{ id, reason }] = suspectsOf([suspect]);
+    const sentence = (deaths: number, ends: number) =>
+      new Trial([{ id, reason, deaths, ends }], clock, () => {}).sentence(suspect);
+    assert.equal(sentence(deathsMax - 1, pendingEndsMax - 1), undefined);
+    assert.match(sentence(deathsMax, 1)?.message ?? "", /ids@1: 3 times its thread or the process died/);
+    assert.equal(sentence(0, pendingEndsMax)?.code, "HF_KILLS_WORKER");
+    assert.ok(pendingEndsMax > 2 * deathsMax);
   });
 
   test("is written down when it comes through", () => {

@@ -2,14 +2,14 @@
 import { start } from "../../../lib/index.js";
 import { type Bite, eater } from "./poison.app.js";
 
-const [dataDir, shards, first, until] = process.argv.slice(2);
+const [dataDir, shards, first, until, how] = process.argv.slice(2);
 const app = await start(new URL("./poison.app.js", import.meta.url), { dataDir, shards: Number(shards) });
 const parked = new Promise((resolve) => app.on("parked", resolve));
 if (first === "first") {
   const sends: Promise<void>[] = [];
   for (let n = 0; n < 40; n++) sends.push(app.send(eater.at(`e${n}`), { n } satisfies Bite));
   await Promise.all(sends);
-  await app.send(eater.at("bad"), { n: 1, delayMs: 100, kills: { how: "process", until } });
+  await app.send(eater.at("bad"), { n: 1, delayMs: 100, kills: { how, until } } as Bite);
 }
 await parked;
 await app.send(eater.at("bad"), { n: 2 });

@@ -3,12 +3,14 @@ import { existsSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
 import { type Context, type DeadLetter, defineApp, defineFunction, type, value } from "../../../lib/index.js";
 
+type How = "exit" | "loop" | "memory" | "process" | "exit later" | "process later";
+
 export interface Bite {
   readonly n: number;
   /** It comes back after this time, and kills only then. */
   readonly delayMs?: number;
   /** How it kills, until this file exists. */
-  readonly kills?: { readonly how: "exit" | "loop" | "memory" | "process" | "exit later"; readonly until: string };
+  readonly kills?: { readonly how: How; readonly until: string };
 }
 
 const state = { done: value<readonly number[]>([]) };
@@ -16,10 +18,15 @@ const state = { done: value<readonly number[]>([]) };
 function kill({ how, until }: NonNullable<Bite["kills"]>): undefined | Promise<void> {
   if (existsSync(until) || isMainThread) return undefined;
   if (how === "exit") process.exit(5);
-  if (how === "process") process.kill(process.pid, "SIGKILL"); // process.abort is not allowed in a thread: it throws
+  if (how === "process") endProcess();
   if (how === "loop") for (;;);
   if (how === "memory") for (const kept: unknown[] = []; ; ) kept.push(new Array(1_000).fill(kept.length));
-  return new Promise(() => setTimeout(() => process.exit(6), 5));
+  return new Promise(() => setTimeout(() => (how === "process later" ? endProcess() : process.exit(6)), 5));
+}
+
+/** `process.abort` is not allowed in a thread: it throws. */
+function endProcess(): void {
+  process.kill(process.pid, "SIGKILL");
 }
 
 const eating = {
