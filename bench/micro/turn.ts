@@ -2,11 +2,14 @@
 import { systemClock } from "../../lib/base/clock.js";
 import {
   admissionBytesMax,
+  captureRowsPerStepMax,
   overloadBytesMax,
+  receivePerStepMax,
   recentRowsMax,
   recentSlabBytes,
   residentInstancesMax,
   timersResidentMax,
+  turnsPerStepMax,
   unmergedCellsMin,
 } from "../../lib/base/limits.js";
 import { seededRandom } from "../../lib/base/random.js";
@@ -98,6 +101,9 @@ function newShard(): Shard {
     recentRowsMax,
     recentSlabBytes,
     unmergedCellsMax: unmergedCellsMin,
+    receivePerStepMax,
+    turnsPerStepMax,
+    captureRowsPerStepMax,
   };
   const capture = { open: false, attach: () => {}, begin: () => {}, frameHasRow: () => false, step: () => 0 };
   return new Shard(

@@ -5,12 +5,14 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { HoldfastError, isHoldfastError } from "../base/errors.js";
 import {
   admissionBytesMax,
+  captureRowsPerStepMax,
   epochIdleIntervalMs,
   gatewayBytesMax,
   keyGroupsDefault,
   keyGroupsMax,
   mergeIntervalMs,
   overloadBytesMax,
+  receivePerStepMax,
   recentRowsMax,
   recentSlabBytes,
   residentInstancesMax,
@@ -18,6 +20,7 @@ import {
   timersResidentMax,
   turnAttemptsMax,
   turnRetryBaseMs,
+  turnsPerStepMax,
   turnTimeoutMs,
   unmergedCellsMin,
   watchdogTimeoutMs,
@@ -139,6 +142,9 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
       timersResidentMax,
       recentRowsMax,
       recentSlabBytes,
+      receivePerStepMax,
+      turnsPerStepMax,
+      captureRowsPerStepMax,
       unmergedCellsMax: Math.max(unmergedCellsMin, Math.floor(residentMax / 2)),
     },
     generation: {

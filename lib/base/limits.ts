@@ -204,8 +204,8 @@ export const notedTurnsMax = 256;
 export const releasedLookMs = 1;
 /** A message that must run alone looks this often whether it is. */
 export const aloneRetryMs = 5;
-/** A message that must run alone has this long before questions begin beside it that others wait for. */
-export const aloneMaxMs = 500;
+/** A message that must run alone has this long before others begin beside it, as it may wait for one of them. */
+export const aloneMaxMs = 2_000;
 /** Control-plane calls that take longer have failed. */
 export const controlCallTimeoutMs = 120_000;
 

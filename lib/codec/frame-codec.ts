@@ -15,7 +15,9 @@
  *     both ends see definitions in ring order. A frame that is refused is forgotten, and its message goes in stored form
  *     through the outbox.
  * F2. A frame is not readable without its channel. Rows hold messages in stored form only (`store`), which may be asked
- *     for frames that are not taken yet: it reads their definitions, in order, and applies none.
+ *     for frames that are not taken yet, each once and in ring order: it reads their definitions and applies none. They
+ *     are kept until their frames are taken, as a frame may lie in the ring for several epochs, and those behind it, which
+ *     need its definitions, are asked for in a later one.
  * F3. What a channel remembers lives and dies with the rings of a generation.
  */
 import type { ByteWriter } from "../base/bytes.js";
@@ -164,7 +166,7 @@ export class FrameReader {
   readonly #shapes: (Shape | undefined)[] = new Array(shapesMax + 1).fill(undefined);
   /** By number. */
   readonly #callers: (Peer | undefined)[] = [undefined];
-  /** Definitions of frames that were looked at and not taken (F2). */
+  /** Definitions of frames that were stored and not taken (F2). A number is defined once, so they never differ. */
   readonly #shapesAhead = new Map<number, Shape>();
   readonly #callersAhead = new Map<number, Peer>();
   #shapeNumber = 0;
@@ -213,14 +215,8 @@ export class FrameReader {
       return this.#values(this.shape);
     }
     const payload = this.#stored();
-    if (number !== 0) this.#shapes[number] = this.#shapeOf(payload);
+    if (number !== 0) this.#defineShape(number, this.#shapeOf(payload));
     return payload;
-  }
-
-  /** Begins to look at frames that are not taken, with the next one of the channel (F2). */
-  lookAhead(): void {
-    this.#shapesAhead.clear();
-    this.#callersAhead.clear();
   }
 
   /** Reads a frame that is not taken, and appends it in stored form. Frames are given in ring order (F2). */
@@ -236,7 +232,7 @@ export class FrameReader {
     const fields = this.#fields;
     if ((flags & hasCaller) === 0) {
       this.#definesCaller = false;
-      this.caller = this.#callersAhead.get(alone);
+      this.caller = this.callerAhead(alone);
       if (this.caller === undefined && (flags & hasCallerNumber) !== 0) throw damaged(fields.at);
       return;
     }
@@ -248,9 +244,20 @@ export class FrameReader {
     this.caller = this.#callerInFull();
   }
 
+  /** The caller that a frame gives this number which was stored and not taken (F2). */
+  callerAhead(number: number): Peer | undefined {
+    return this.#callersAhead.get(number);
+  }
+
   #defineCaller(number: number): void {
     while (this.#callers.length <= number) this.#callers.push(undefined); // no holes: those are slow
     this.#callers[number] = this.caller;
+    this.#callersAhead.delete(number);
+  }
+
+  #defineShape(number: number, shape: Shape): void {
+    this.#shapes[number] = shape;
+    this.#shapesAhead.delete(number);
   }
 
   #callerInFull(): Peer {

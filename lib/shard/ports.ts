@@ -37,6 +37,8 @@ export interface Suspect {
   readonly deaths: number;
   /** How often the process ended while it was only pending: anybody may have ended that. */
   readonly ends: number;
+  /** At the last of them it was pending, perhaps beside others: it has to run alone. */
+  readonly pending: boolean;
   /** Of what the last one died, for people. */
   readonly reason: string;
 }
@@ -65,6 +67,9 @@ export interface ShardLimits {
   readonly recentRowsMax: number;
   readonly recentSlabBytes: number;
   readonly unmergedCellsMax: number;
+  readonly receivePerStepMax: number;
+  readonly turnsPerStepMax: number;
+  readonly captureRowsPerStepMax: number;
 }
 
 /** A message found at recovery. */

@@ -24,8 +24,6 @@ import {
   ingestBehindPerStep,
   ingestPerStepMax,
   messageBytesEstimate,
-  receivePerStepMax,
-  turnsPerStepMax,
 } from "../base/limits.js";
 import type { Random } from "../base/random.js";
 import { crowded, crowdedOut, isLater, stopTurns } from "../channel/control-words.js";
@@ -471,8 +469,9 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
 
   #receiveFrom(from: number, channel: Inbound): number {
     const { capture } = this.#ports;
+    const most = this.config.limits.receivePerStepMax;
     let taken = 0;
-    while (taken < receivePerStepMax && channel.poll()) {
+    while (taken < most && channel.poll()) {
       this.#heldBack[from] = isLater(channel.epoch, this.#epoch) && !this.enterEpochOf(channel); // H2
       if (this.#heldBack[from]) break;
       const rowed = capture.frameHasRow(from, channel); // H3
@@ -601,8 +600,9 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   #receiveGateway(): number {
     const channel = this.#ports.gateway;
     const reader = this.#reader;
+    const most = this.config.limits.receivePerStepMax;
     let taken = 0;
-    while (taken < receivePerStepMax && channel.poll()) {
+    while (taken < most && channel.poll()) {
       reader.read(channel.body, channel.offset, channel.length);
       if (this.isNextOfGateway(reader.gatewaySequence)) {
         this.#gatewayConsumed = reader.gatewaySequence;
@@ -732,7 +732,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
   }
 
   #runTurns(): number {
-    const most = this.#trial === undefined ? turnsPerStepMax : 1; // T2 of trial.ts
+    const most = this.#trial === undefined ? this.config.limits.turnsPerStepMax : 1; // T2 of trial.ts
     const { parkedBytes } = this.#mailbox;
     let count = 0;
     while (count < most) {

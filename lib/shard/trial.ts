@@ -7,12 +7,12 @@
  * T1. A note says what runs before it runs, and is there after the death of the process. A synchronous turn that runs is
  *     to blame alone, as the thread does nothing else; else every pending async turn is; else, when nothing runs, the turn
  *     that ended last, as what it has started may go on.
- * T2. One turn begins per step. A message that was blamed before runs alone: it begins when no other turn is pending, and
- *     while it is pending only questions begin that a pending turn waits for, directly or not. So of those that were
- *     blamed together the innocent come through, which is written down, too: it says as much when the commit is missing.
- *     Suspects in two shards may wait for each other, each question behind the other suspect. So after `aloneMaxMs` all
- *     questions begin that were not blamed. Turns that wait for each other behind other messages than questions are let
- *     go when the trial is over.
+ * T2. One turn begins per step. A message that was blamed because it was pending runs alone: it begins when no other turn
+ *     is pending, and while it is pending only questions begin. So of those that were blamed together the innocent come
+ *     through, which is written down, too: it says as much when the commit is missing. A question that was blamed itself
+ *     begins beside another one only when a pending turn waits for it, directly or not. What is held back may stand
+ *     before something that a pending turn waits for, in this shard or, in a circle, in others: so all this ends when a
+ *     turn has been pending for `aloneMaxMs`. What was blamed while it ran was blamed alone and needs none of it.
  * T3. A message that was blamed for `deathsMax` deaths, or `pendingEndsMax` ends of processes in the middle of its async
  *     turn (C5 of snapshot/suspects.ts), is not run: its failure policy gets it as if it had failed for good. A
  *     person may have it run once more (`app.quarantine.retry`).
@@ -34,7 +34,7 @@ export class Trial {
   #last: string | undefined;
   /** Suspects that came through (T2). */
   readonly #cleared = new Set<string>();
-  /** When the turn began to be pending that others must wait for. */
+  /** Since when turns have been pending. */
   #aloneSince = 0;
 
   /** `write` replaces the note (T1). */
@@ -78,9 +78,13 @@ export class Trial {
   /** T2 */
   mustWait(message: Message): boolean {
     if (this.#pending.size === 0 || this.#isAwaited(message)) return false;
-    if (this.#suspects.has(idOf(message))) return true;
-    if (![...this.#pending.keys()].some((id) => this.#suspects.has(id))) return false;
-    return message.extras?.question === undefined || this.#clock.now() - this.#aloneSince < aloneMaxMs;
+    if (this.#clock.now() - this.#aloneSince >= aloneMaxMs) return false;
+    if (this.#mustRunAlone(idOf(message))) return true;
+    return message.extras?.question === undefined && [...this.#pending.keys()].some((id) => this.#mustRunAlone(id));
+  }
+
+  #mustRunAlone(id: string): boolean {
+    return this.#suspects.get(id)?.pending ?? false;
   }
 
   /** A pending turn waits for the reply. */

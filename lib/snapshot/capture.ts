@@ -12,7 +12,6 @@
 import { ByteWriter } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
 import { invariant, unreachable } from "../base/invariant.js";
-import { captureRowsPerStepMax } from "../base/limits.js";
 import { type ControlWords, isLater } from "../channel/control-words.js";
 import type { Inbound, VisitMessage } from "../channel/inbound.js";
 import { type FrameReader, isCompact } from "../codec/frame-codec.js";
@@ -21,7 +20,7 @@ import { PayloadCodec } from "../codec/payload-codec.js";
 import { keyGroupOf, keyGroupOfHash } from "../partition/key-groups.js";
 import { ABSENT, type Message, type StateCell } from "../shard/instance.js";
 import type { OutboxEntry } from "../shard/outbox.js";
-import type { CapturedEffects, CapturePort } from "../shard/ports.js";
+import type { CapturedEffects, CapturePort, ShardLimits } from "../shard/ports.js";
 import { writeStateValue } from "../shard/state-value.js";
 import { inflightKeyBytes, stateKeyBytesMax, writeInflightKey, writeStateKey } from "../store/row-key.js";
 import { RowWriter } from "../store/row-writer.js";
@@ -33,6 +32,7 @@ export interface CaptureConfig {
   readonly shards: number;
   readonly keyGroups: number;
   readonly generation: number;
+  readonly limits: Pick<ShardLimits, "captureRowsPerStepMax">;
 }
 
 export interface CapturePorts {
@@ -106,7 +106,6 @@ export class Capture implements CapturePort {
 
   /** C3: an older frame consumed while the capture is open. */
   record(from: number, ordinal: number, channel: Inbound): boolean {
-    this.#frames[from]?.lookAhead();
     this.#putFrame(from, ordinal, channel.body, channel.offset, channel.length);
     return true;
   }
@@ -131,7 +130,6 @@ export class Capture implements CapturePort {
         return this.#slice(this.#outboxEntries, this.#putOutboxEntry, "peers");
       case "peers":
         if (!this.#allCaptured()) return 0;
-        for (const frames of this.#frames) frames?.lookAhead();
         this.#stage = "channels";
         return 1 + this.#advance();
       case "channels":
@@ -147,7 +145,7 @@ export class Capture implements CapturePort {
 
   /** C2: encodes one slice of a list; goes on to the next stage at its end. */
   #slice<T>(list: readonly T[], put: (element: T) => void, next: Stage): number {
-    const end = Math.min(list.length, this.#cursor + captureRowsPerStepMax);
+    const end = Math.min(list.length, this.#cursor + this.#config.limits.captureRowsPerStepMax);
     for (let i = this.#cursor; i < end; i++) put(list[i]);
     this.#cursor = end;
     if (end < list.length) return end;
@@ -167,7 +165,7 @@ export class Capture implements CapturePort {
   /** C3: copies a slice of what lies in the rings up to the tails that the others published; true when nothing is left. */
   copyChannels(): boolean {
     const { control, inbound } = this.#ports;
-    let budget = captureRowsPerStepMax;
+    let budget = this.#config.limits.captureRowsPerStepMax;
     for (; this.#cursor < inbound.length; this.#cursor++) {
       const from = this.#cursor;
       const channel = inbound[from];

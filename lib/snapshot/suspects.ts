@@ -44,10 +44,11 @@ interface Record {
   readonly suspects: readonly Suspect[] | undefined;
 }
 
-/** Whom an end is held against, and as what. */
+/** Whom an end is held against. */
 interface Blame {
   readonly ids: readonly string[];
-  readonly as: "deaths" | "ends";
+  /** Their async turns were pending, and nothing ran. */
+  readonly pending: boolean;
 }
 
 /** An end in which no thread of this process died. */
@@ -79,7 +80,7 @@ export class Suspects {
     const suspicious = ends + 1 >= suspiciousStarts || ending.restarts + 1 >= suspiciousStarts; // C1
     const cleared = new Set(turns.flatMap((note) => note?.cleared ?? []).filter((id) => !blamed.ids.includes(id))); // C4
     const former = old?.suspects?.filter(({ id }) => !cleared.has(id)) ?? [];
-    const suspects = suspicious ? added(former, blamed, reasonOf(ending)) : undefined;
+    const suspects = suspicious ? added(former, blamed, ending) : undefined;
     this.#notes.write(recordName, JSON.stringify({ epoch, ends, shards, suspects } satisfies Record));
     return { suspects, learned: suspicious && blamed.ids.length > 0 };
   }
@@ -95,10 +96,11 @@ export class Suspects {
     const looked = restarts === 0 ? turns : died.map(({ shard }) => turns[shard]);
     const noted = looked.filter((note) => note !== undefined);
     const running = noted.flatMap(({ turn }) => turn ?? []);
-    if (running.length > 0) return { ids: running, as: "deaths" };
+    if (running.length > 0) return { ids: running, pending: false };
     const pending = noted.flatMap((note) => note.pending);
-    if (restarts === 0) return { ids: pending, as: "ends" }; // nor anybody when it ended between two turns
-    return { ids: pending.length > 0 ? pending : noted.flatMap(({ last }) => last ?? []), as: "deaths" };
+    if (pending.length > 0) return { ids: pending, pending: true };
+    if (restarts === 0) return { ids: [], pending: false }; // a process may have been killed between two turns
+    return { ids: noted.flatMap(({ last }) => last ?? []), pending: false };
   }
 
   /** C1 */
@@ -115,11 +117,13 @@ export class Suspects {
   }
 }
 
-function added(suspects: readonly Suspect[], { ids, as }: Blame, reason: string): Suspect[] {
+function added(suspects: readonly Suspect[], { ids, pending }: Blame, ending: Ending): Suspect[] {
   const all = new Map(suspects.map((suspect) => [suspect.id, suspect]));
+  const isEnd = pending && ending.restarts === 0; // C5
+  const reason = reasonOf(ending);
   for (const id of ids) {
     const { deaths, ends } = all.get(id) ?? { deaths: 0, ends: 0 };
-    all.set(id, as === "deaths" ? { id, deaths: deaths + 1, ends, reason } : { id, deaths, ends: ends + 1, reason });
+    all.set(id, { id, deaths: isEnd ? deaths : deaths + 1, ends: isEnd ? ends + 1 : ends, pending, reason });
   }
   return [...all.values()];
 }

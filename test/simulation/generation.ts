@@ -139,6 +139,9 @@ export class Generation {
         recentRowsMax: [4, 40, 1_000_000][params.addresses % 3],
         recentSlabBytes: [512, 8 * 1024][params.addresses % 2],
         unmergedCellsMax: [2, 10, 1_000_000][params.addresses % 3],
+        receivePerStepMax: params.receivePerStepMax,
+        turnsPerStepMax: params.turnsPerStepMax,
+        captureRowsPerStepMax: params.captureRowsPerStepMax,
       },
     };
     this.control = new ControlWords(ControlWords.allocate(shards, false), shards);
@@ -309,7 +312,7 @@ export class Generation {
       wall: () => this.#port.clock.wall(),
     };
     const capture = new Capture(
-      { index, shards, keyGroups: this.#config.keyGroups, generation: this.number },
+      { ...this.#config, index },
       { clock, control, inbound, handOver: (delta) => this.#port.handOver(delta) },
     );
     return new Shard(
@@ -353,6 +356,10 @@ export class Generation {
   #ring(): ArrayBufferLike {
     const { random } = this.#port;
     const initialPosition = this.#params.nearWrap ? 2 ** 32 - 8 * random.below(1_000) - 8 : 0;
-    return allocateRing({ capacity: this.#params.ringBytes, shared: false, initialPosition });
+    return allocateRing({
+      capacity: this.#params.crowded ? 4_096 : this.#params.ringBytes,
+      shared: false,
+      initialPosition,
+    });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { GatewaySession } from "../../lib/app/gateway-session.js";
 import { Outbound } from "../../lib/channel/outbound.js";
+import { FrameReader } from "../../lib/codec/frame-codec.js";
 import { LogWriter } from "../../lib/log/log-writer.js";
 import { Asks } from "../../lib/shard/asks.js";
 import { EntryRows } from "../../lib/shard/entry-rows.js";
@@ -447,8 +448,12 @@ const plants = {
   /** When a thread dies, what ran in the others is blamed, too. */
   poisonblame(surgery: Surgery): void {
     surgery.replace(Suspects, "blame", () => (turns) => {
-      return { ids: turns.flatMap((note) => note?.turn ?? note?.last ?? []), as: "deaths" };
+      return { ids: turns.flatMap((note) => note?.turn ?? note?.last ?? []), pending: false };
     });
+  },
+  /** What a frame defines that was copied and not taken is not known to those copied behind it. */
+  aheadlost(surgery: Surgery): void {
+    surgery.replace(FrameReader, "callerAhead", () => () => undefined);
   },
   /** A merge that makes room for addresses while its shard falls asleep wakes nobody. */
   evictsleep(surgery: Surgery): void {

@@ -2,6 +2,7 @@
  * What a seed's world is like: drawn once per seed, each seed a different mixture of features and faults. Worlds lack
  * many things, another selection each, so that everything is also met without what would hide it (swarm testing).
  */
+import { captureRowsPerStepMax, receivePerStepMax, turnsPerStepMax } from "../../lib/base/limits.js";
 import { type Random, seededRandom } from "../../lib/base/random.js";
 import { hashId } from "../../lib/partition/hash.js";
 
@@ -72,6 +73,14 @@ export interface Params {
   readonly idleIntervalMs: number;
   /** How often others go on in the middle of a shard's step. */
   readonly preemptP: number;
+  /** What a shard does at most in one of its steps; with little, messages stay in the rings for epochs. */
+  readonly receivePerStepMax: number;
+  readonly turnsPerStepMax: number;
+  readonly captureRowsPerStepMax: number;
+  /** How often the first shard, when it may step, does not: its thread has no core. */
+  readonly lagP: number;
+  /** Many messages come at once and find large rings. */
+  readonly crowded: boolean;
   readonly steps: number;
   readonly crashes: number;
   /** The steps that they come before. */
@@ -112,6 +121,9 @@ const conditions: { readonly [name: string]: Partial<Params> } = {
   asks: { askP: 0 },
   parking: { parking: false },
   preemption: { preemptP: 0 },
+  lag: { lagP: 0 },
+  crowds: { crowded: false },
+  slices: { receivePerStepMax, turnsPerStepMax, captureRowsPerStepMax },
   rescale: { rescaleP: 0 },
   skew: { skewed: false },
   wrap: { nearWrap: false },
@@ -138,7 +150,7 @@ export function streamOf(seed: number, part: string): Random {
 
 /** The world of a seed, with what the run changes in it. */
 export function paramsOf(seed: number, overrides: Overrides): Params {
-  const drawn = draw(streamOf(seed, "params"));
+  const drawn = { ...draw(streamOf(seed, "params")), ...drawSlices(streamOf(seed, "slices")) };
   const { without = [], steps = drawn.steps, crashes = drawn.crashes, addresses = drawn.addresses } = overrides;
   const lacking = without.map((name) => conditions[name] ?? {});
   const weights = drawn.weights.map((weight, action) => (without.includes(actionNames[action]) ? 0 : weight));
@@ -146,8 +158,25 @@ export function paramsOf(seed: number, overrides: Overrides): Params {
   return Object.assign({}, drawn, ...lacking, { weights, steps, crashes, crashesAt, addresses });
 }
 
-function draw(random: Random): Params {
-  const pick = <T>(...choices: readonly T[]): T => choices[random.below(choices.length)];
+type Slices = Pick<Params, "receivePerStepMax" | "turnsPerStepMax" | "captureRowsPerStepMax" | "lagP" | "crowded">;
+
+function drawSlices(random: Random): Slices {
+  const pick = picking(random);
+  return {
+    receivePerStepMax: pick(1, 3, receivePerStepMax),
+    turnsPerStepMax: pick(1, turnsPerStepMax),
+    captureRowsPerStepMax: pick(1, 4, captureRowsPerStepMax),
+    lagP: pick(0, 0, 0.7, 0.95),
+    crowded: pick(false, false, false, true),
+  };
+}
+
+function picking(random: Random): <T>(...choices: readonly T[]) => T {
+  return (...choices) => choices[random.below(choices.length)];
+}
+
+function draw(random: Random): Omit<Params, keyof Slices> {
+  const pick = picking(random);
   const chance = (p: number): boolean => random.next() < p;
   const shards = pick(1, 2, 2, 2, 3, 3, 3, 4, 5, 6);
   const egress = chance(0.75);

@@ -319,6 +319,12 @@ export class World {
 
   // --- the scheduler ------------------------------------------------------------------------------------------------
 
+  #advanceSomeShard(): void {
+    const shard = this.#random.below(this.#shards);
+    const { lagP } = this.params;
+    if (shard > 0 || lagP === 0 || this.#random.next() >= lagP) this.#advanceShard(shard);
+  }
+
   #act(): void {
     const { weights } = this.params;
     let total = 0;
@@ -330,7 +336,7 @@ export class World {
     this.#note(action);
     switch (name) {
       case "shard":
-        this.#advanceShard(this.#random.below(this.#shards));
+        this.#advanceSomeShard();
         return;
       case "storage":
         this.#advanceStorage();
@@ -345,7 +351,7 @@ export class World {
         this.#settle(this.#random.below(Math.max(1, this.#pauses.length)));
         return;
       case "send":
-        for (let count = this.#random.next() < this.params.burstP ? 10 : 1; count > 0; count--) this.#send();
+        for (let count = this.#random.next() < this.params.burstP ? this.#burst : 1; count > 0; count--) this.#send();
         return;
       case "flush":
         this.#flushGateway();
@@ -495,8 +501,8 @@ export class World {
 
   #send(): void {
     const gateway = this.#gateway;
-    const { sends } = this.params;
-    if (gateway === undefined || this.#sent >= sends) return;
+    const sendsMax = this.params.crowded ? 2 * this.#burst : this.params.sends;
+    if (gateway === undefined || this.#sent >= sendsMax) return;
     this.#sent++;
     const to = this.#workload.addresses[this.#workload.target()];
     const shard = shardOfKeyGroup(hashId(to.id) % this.params.keyGroups, this.params.keyGroups, this.#shards);
@@ -516,6 +522,10 @@ export class World {
     if (this.#random.below(3) === 0) this.#flushGateway();
   }
   #sent = 0;
+
+  get #burst(): number {
+    return this.params.crowded ? 40 : 10;
+  }
 
   #sendFeature(to: Address<never, unknown>, message: unknown, { extras, answered }: SimSendOptions = {}): boolean {
     const gateway = this.#gateway;

@@ -132,8 +132,36 @@ function assertDamaged(reader: FrameReader, bytes: Uint8Array, length = bytes.le
     return reader.payload();
   };
   assert.throws(taken, isDamage);
-  reader.lookAhead();
   assert.throws(() => reader.store(new ByteWriter(), bytes, 0, length), isDamage);
+}
+
+/** Frames on their way to a reader, which looks ahead at each at most once, before it takes it. */
+class Way {
+  readonly #reader = new FrameReader(new PayloadCodec());
+  readonly #frames: Frame[] = [];
+  #looked = 0;
+
+  push(frame: Frame): void {
+    this.#frames.push(frame);
+  }
+
+  /** Looks at the next frames, those among the first `most` that were not looked at. */
+  look(most: number): void {
+    for (; this.#looked < Math.min(most, this.#frames.length); this.#looked++) {
+      assertStored(this.#reader, this.#frames[this.#looked]);
+    }
+  }
+
+  take(): void {
+    const frame = this.#frames.shift();
+    if (frame === undefined) return;
+    assertTaken(this.#reader, frame);
+    this.#looked = Math.max(0, this.#looked - 1);
+  }
+
+  takeAll(): void {
+    while (this.#frames.length > 0) this.take();
+  }
 }
 
 /** Taken or looked at, bytes give plain data or the error for damage. */
@@ -234,20 +262,15 @@ describe("frames", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
         const sender = new Sender();
-        const reader = new FrameReader(new PayloadCodec());
-        const ring: Frame[] = [];
-        const look = (frames: readonly Frame[]): void => {
-          reader.lookAhead();
-          for (const frame of frames) assertStored(reader, frame);
-        };
+        const way = new Way();
         for (const each of steps) {
-          if (each.kind === "send") ring.push({ bytes: inRing(sender.send(each.sent)), sent: each.sent });
+          if (each.kind === "send") way.push({ bytes: inRing(sender.send(each.sent)), sent: each.sent });
           else if (each.kind === "refuse") sender.write(each.sent);
-          else if (each.kind === "look") look(ring.slice(0, each.count));
-          else if (ring.length > 0) assertTaken(reader, ring.shift() as Frame);
+          else if (each.kind === "look") way.look(each.count);
+          else way.take();
         }
-        look(ring);
-        for (const frame of ring) assertTaken(reader, frame);
+        way.look(steps.length);
+        way.takeAll();
       }),
       { numRuns: 250 },
     );
@@ -270,18 +293,14 @@ describe("frames", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(kinds, anyOf), { maxLength: 40 }), (steps) => {
         const sender = new Sender(numbering());
-        const reader = new FrameReader(new PayloadCodec());
-        const ring: Frame[] = [];
+        const way = new Way();
         for (const [kind, { sent }] of steps) {
-          if (kind === "send") ring.push({ bytes: inRing(sender.send(sent)), sent });
+          if (kind === "send") way.push({ bytes: inRing(sender.send(sent)), sent });
           else if (kind === "refuse") sender.write(sent);
-          else if (kind === "take" && ring.length > 0) assertTaken(reader, ring.shift() as Frame);
-          else {
-            reader.lookAhead();
-            for (const frame of ring) assertStored(reader, frame);
-          }
+          else if (kind === "take") way.take();
+          else way.look(steps.length);
         }
-        for (const frame of ring) assertTaken(reader, frame);
+        way.takeAll();
       }),
       { numRuns: 200 },
     );
@@ -389,25 +408,21 @@ describe("frames", () => {
     assert.ok(other.send(sentOf({ n: 2 })).length > values.length);
   });
 
-  test("what was defined in frames that were looked at is forgotten with the next look", () => {
+  test("what frames define that were looked at holds for those behind them, and for none that is taken", () => {
     const sender = new Sender();
-    const [definition, values] = [sentOf({ n: 1 }), sentOf({ n: 2 })].map((sent) => ({
-      bytes: sender.send(sent),
-      sent,
+    const [definition, values, more] = [1, 2, 3].map((n) => ({
+      bytes: sender.send(sentOf({ n })),
+      sent: sentOf({ n }),
     }));
     const reader = new FrameReader(codec);
-    reader.lookAhead();
-    assertStored(reader, definition);
-    assertStored(reader, values);
-    reader.lookAhead();
     assert.throws(() => reader.store(new ByteWriter(), values.bytes, 0, values.bytes.length), isDamage);
-    reader.lookAhead();
     assertStored(reader, definition);
-    assert.throws(() => payloadOf(reader, values.bytes), isDamage); // a look defines nothing
-    assertTaken(reader, definition);
-    reader.lookAhead();
+    assert.throws(() => payloadOf(reader, values.bytes), isDamage);
     assertStored(reader, values);
+    assertTaken(reader, definition);
+    assertStored(reader, more);
     assertTaken(reader, values);
+    assertTaken(reader, more);
   });
 
   test("an id over the limit breaks an invariant at the sender", () => {
@@ -572,7 +587,6 @@ describe("frames where no more shapes are learned", () => {
     const definition = Buffer.concat([head, Buffer.of(9), codec.encode(payload)]);
     definition[0] |= definesShape;
     const values = Buffer.concat([head, Buffer.of(9, 2, 0xa1, 0x78)]);
-    reader.lookAhead();
     assertStored(reader, { bytes: definition, sent: sentOf(payload) });
     assertStored(reader, { bytes: values, sent: sentOf({ never: 2, seen: "x" }) });
     assertTaken(reader, { bytes: definition, sent: sentOf(payload) });

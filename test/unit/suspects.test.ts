@@ -63,21 +63,25 @@ describe("suspicion", () => {
     desk.ran(0, { turn: "a" });
     desk.ran(1, { turn: "b", pending: ["c"], last: "d" });
     const once = desk.suspects.begin(0, 2, died(3, 1));
-    assert.deepEqual(once, { suspects: [{ id: "b", deaths: 1, ends: 0, reason: "exit" }], learned: true });
+    assert.deepEqual(once, {
+      suspects: [{ id: "b", deaths: 1, ends: 0, pending: false, reason: "exit" }],
+      learned: true,
+    });
     assert.equal(desk.texts.has(turnsNoteName(0)), false, "each end is looked at once");
     desk.ran(1, { turn: "b" });
     const twice = desk.suspects.begin(0, 2, died(4, 1));
-    assert.deepEqual(twice.suspects, [{ id: "b", deaths: 2, ends: 0, reason: "exit" }]);
+    assert.deepEqual(twice.suspects, [{ id: "b", deaths: 2, ends: 0, pending: false, reason: "exit" }]);
   });
 
   test("blames all that were pending when nothing ran, and what ended last when nothing was pending", () => {
     const desk = onTrial();
-    const ids = () => desk.suspects.begin(0, 2, died(3, 0)).suspects?.map(({ id, deaths }) => `${id}${deaths}`);
+    const begin = () => desk.suspects.begin(0, 2, died(3, 0)).suspects ?? [];
+    const ids = () => begin().map(({ id, deaths, pending }) => `${id}${deaths}${pending ? " pending" : ""}`);
     desk.ran(0, { pending: ["a", "b"], last: "c" });
-    assert.deepEqual(ids(), ["a1", "b1"]);
+    assert.deepEqual(ids(), ["a1 pending", "b1 pending"]);
     desk.ran(0, { last: "c" });
-    assert.deepEqual(ids(), ["a1", "b1", "c1"]);
-    assert.deepEqual(ids(), ["a1", "b1", "c1"], "without a note nobody is blamed");
+    assert.deepEqual(ids(), ["a1 pending", "b1 pending", "c1"]);
+    assert.deepEqual(ids(), ["a1 pending", "b1 pending", "c1"], "without a note nobody is blamed");
   });
 
   test("counts ends of the process with nothing but pending turns apart: anybody may have ended it", () => {

@@ -16,7 +16,7 @@ function message(id: number, chain?: readonly string[]): Message {
   return { idHi: id, idLo: id, hash: id, extras, target: { toString: () => `ids@${id}` } } as unknown as Message;
 }
 
-/** A trial in which these messages were blamed once. */
+/** A trial in which these messages were blamed once, as they were pending. */
 function trialOf(...blamed: readonly Message[]): Trial {
   return new Trial(suspectsOf(blamed), clock, () => {});
 }
@@ -27,7 +27,7 @@ function suspectsOf(blamed: readonly Message[]): Suspect[] {
   return blamed.map((each) => {
     first.begins(each);
     const { turn } = JSON.parse(notes.at(-1) as string) as { readonly turn: string };
-    return { id: turn, deaths: 1, ends: 0, reason: "exit" };
+    return { id: turn, deaths: 1, ends: 0, pending: true, reason: "exit" };
   });
 }
 
@@ -60,31 +60,48 @@ describe("a message that was blamed", () => {
     assert.equal(trial.mustWait(question), true);
   });
 
-  test("lets questions begin that it waits for, directly or not", () => {
+  test("begins when its turn is a question that a pending turn waits for, directly or not", () => {
+    const [suspect, question, next] = [message(1), message(2, ["ids@1"]), message(3, ["ids@1", "ids@7"])];
+    const trial = trialOf(suspect, question, next);
+    pend(trial, suspect);
+    assert.equal(trial.mustWait(question), false);
+    assert.equal(trial.mustWait(next), false);
+  });
+
+  test("lets questions begin that were not blamed, of whoever, as turns may wait for them in a circle", () => {
     const suspect = message(1);
     const trial = trialOf(suspect);
     pend(trial, suspect);
-    assert.equal(trial.mustWait(message(2, ["ids@1"])), false);
-    assert.equal(trial.mustWait(message(3, ["ids@1", "ids@7"])), false);
+    assert.equal(trial.mustWait(message(2, ["ids@9"])), false);
   });
 
-  test("lets other questions begin after a while, as their turns may wait in a circle, but no others that were blamed", () => {
-    const [suspect, other] = [message(1), message(2, ["ids@9"])];
+  test("lets all begin when it has been pending for long, as it may wait for what stands behind them", () => {
+    const [suspect, other] = [message(1), message(2)];
     const trial = trialOf(suspect, other);
     pend(trial, suspect);
-    const question = message(3, ["ids@9"]);
-    assert.equal(trial.mustWait(question), true);
-    now += aloneMaxMs;
-    assert.equal(trial.mustWait(question), false);
-    assert.equal(trial.mustWait(other), true);
-    assert.equal(trial.mustWait(message(4)), true, "nobody waits for it");
+    for (const each of [other, message(3)]) {
+      assert.equal(trial.mustWait(each), true);
+      now += aloneMaxMs;
+      assert.equal(trial.mustWait(each), false);
+      now -= aloneMaxMs;
+    }
+  });
+
+  test("need not run alone when it ran as its thread died: it was blamed alone", () => {
+    const [suspect, other] = [message(1), message(2)];
+    const [blamed] = suspectsOf([suspect]);
+    const trial = new Trial([{ ...blamed, pending: false }], clock, () => {});
+    pend(trial, other);
+    assert.equal(trial.mustWait(suspect), false);
+    pend(trial, suspect);
+    assert.equal(trial.mustWait(message(3)), false);
   });
 
   test("is not run after enough deaths, or far more ends of processes in the middle of its async turn", () => {
     const suspect = message(1);
-    const [{ id, reason }] = suspectsOf([suspect]);
+    const [blamed] = suspectsOf([suspect]);
     const sentence = (deaths: number, ends: number) =>
-      new Trial([{ id, reason, deaths, ends }], clock, () => {}).sentence(suspect);
+      new Trial([{ ...blamed, deaths, ends }], clock, () => {}).sentence(suspect);
     assert.equal(sentence(deathsMax - 1, pendingEndsMax - 1), undefined);
     assert.match(sentence(deathsMax, 1)?.message ?? "", /ids@1: 3 times its thread or the process died/);
     assert.equal(sentence(0, pendingEndsMax)?.code, "HF_KILLS_WORKER");
