@@ -327,7 +327,7 @@ export class Recovery {
       batch.push({ key, value });
       if (batch.length >= relayoutRowsMax) bases[shard].apply(batch.splice(0));
     };
-    for (const merge of old) forEachCommittedRow(merge, put);
+    for (const { base, overlay } of old) forEachCommittedRow(everything(base), overlay, put);
     this.giveClock(clock, batches, keyGroups);
     for (const [shard, base] of bases.entries()) {
       base.apply(batches[shard], committed);
@@ -386,13 +386,13 @@ export class Recovery {
   #deal(merges: readonly Merge[], keyGroups: number, session: number): RestoredShard[] {
     const deals = merges.map(() => new ShardDeal());
     const known = new Set(this.#config.functions.map(({ code }) => code));
-    for (const [owner, merge] of merges.entries()) {
+    for (const [owner, { base, overlay }] of merges.entries()) {
       const visit = (key: Uint8Array, value: Uint8Array): void => {
         if (keyGroupOf(key) === metaKeyGroup) this.#dealMeta(deals, owner, key, value, session);
         else if (tableOf(key) === rowTable.INFLIGHT) this.#dealMessage(deals, owner, key, value, keyGroups, known);
       };
-      forEachCommittedRow(merge, visit, withoutState(merge.base, keyGroups));
-      for (const [key, value] of merge.overlay) if (isShards(key)) deals[owner].overlay.set(key, value);
+      forEachCommittedRow(withoutState(base, keyGroups), overlay, visit);
+      for (const [key, value] of overlay) if (isShards(key)) deals[owner].overlay.set(key, value);
     }
     return deals.map((deal) => deal.finish());
   }
@@ -508,11 +508,10 @@ class LatestClock {
 
 /** Visits every committed row: the base's, and what is folded over it. */
 function forEachCommittedRow(
-  merge: Merge,
+  inBase: Iterable<StoredRow>,
+  overlay: ReadonlyMap<string, Uint8Array | null>,
   visit: (key: Uint8Array, value: Uint8Array) => void,
-  inBase: Iterable<StoredRow> = everything(merge.base),
 ): void {
-  const { overlay } = merge;
   for (const { key, value } of inBase) if (!overlay.has(keyText(key))) visit(key, value);
   for (const [text, value] of overlay) if (value !== null) visit(new Uint8Array(Buffer.from(text, "latin1")), value);
 }

@@ -5,8 +5,11 @@ import type { RestoredMessage, RestoredShard } from "../shard/ports.js";
 import { keyText } from "../shard/rows.js";
 import { forEachRow, RowWriter } from "../store/row-writer.js";
 
+/** What a row takes besides the bytes of its key and value. */
+const rowHeaderBytes = 6;
+
 export function packRestored(restored: RestoredShard): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter(4096);
+  const writer = new ByteWriter(4096 + overlayBytes(restored)); // growing it would copy all again and again
   writer.f64(restored.gatewayConsumed);
   writer.u32(restored.orphans);
   writer.u32(restored.messages.length);
@@ -30,14 +33,19 @@ export function packRestored(restored: RestoredShard): Uint8Array<ArrayBuffer> {
     writer.u32(bytes.length);
     writer.bytes(bytes);
   }
-  const rows = new RowWriter();
+  const rows = new RowWriter(writer);
   for (const [key, value] of restored.overlay) {
     const bytes = Buffer.from(key, "latin1");
     if (value === null) rows.delete(bytes);
     else rows.put(bytes, value);
   }
-  writer.bytes(rows.take());
   return writer.take();
+}
+
+function overlayBytes({ overlay }: RestoredShard): number {
+  let bytes = 0;
+  for (const [key, value] of overlay) bytes += rowHeaderBytes + key.length + (value?.length ?? 0);
+  return bytes;
 }
 
 export function unpackRestored(packed: Uint8Array): RestoredShard {

@@ -7,9 +7,14 @@ import { ByteReader, ByteWriter } from "../base/bytes.js";
 
 /** Writes rows. */
 export class RowWriter {
-  readonly #writer = new ByteWriter(4096);
+  readonly #writer: ByteWriter;
   #keyAt = 0;
   #valueAt = 0;
+
+  /** Appends to what `writer` holds, or begins anew. */
+  constructor(writer = new ByteWriter(4096)) {
+    this.#writer = writer;
+  }
 
   get length(): number {
     return this.#writer.length;

@@ -1,5 +1,5 @@
 /**
- * Entry of a shard's worker thread: builds one shard from its worker data, drives it, tells main when it fails.
+ * Entry of a shard's worker thread: builds one shard when its generation begins, drives it, tells main when it fails.
  *
  * A compiled file, so that it starts on every supported Node; the application module is loaded from here.
  */
@@ -15,6 +15,7 @@ import { Inbound } from "../channel/inbound.js";
 import { Outbound } from "../channel/outbound.js";
 import { NodeDisk } from "../log/node-disk.js";
 import { DiskNotes } from "../log/notes.js";
+import type { AppDefinition } from "../model/app.js";
 import { RingConsumer } from "../ring/ring-consumer.js";
 import { RingProducer } from "../ring/ring-producer.js";
 import type { ShardEvent } from "../shard/ports.js";
@@ -30,12 +31,18 @@ import { loadApp } from "./app-module.js";
 import { expose } from "./control-plane.js";
 import { OffloadClient } from "./offload-client.js";
 import { StepLoop } from "./step-loop.js";
-import { type ShardThreadData, type ShardToMain, shardGate, type ToStorage } from "./thread-protocol.js";
+import {
+  type ShardGeneration,
+  type ShardThreadData,
+  type ShardToMain,
+  shardGate,
+  type ToStorage,
+} from "./thread-protocol.js";
 
 /** The calls main makes. */
 export type ShardControl = {
   /** Loads the application and starts the loop. */
-  start(): Promise<void>;
+  start(generation: ShardGeneration): Promise<void>;
   closeFeeds(): void;
   /** Runs a command of one of the shard's parts; what it does is part of the epoch. */
   command(name: string, args: readonly unknown[]): { readonly result: unknown; readonly epoch: number };
@@ -45,30 +52,31 @@ export type ShardControl = {
 
 class ShardThread {
   readonly #data: ShardThreadData;
-  readonly #control: ControlWords;
+  readonly #offload: OffloadClient;
+  #bellPorts: readonly MessagePort[] = [];
+  #notes: DiskNotes | undefined;
   #shard: Shard | undefined;
   #base: BaseReader | undefined;
   #loop: StepLoop | undefined;
-  readonly #offload: OffloadClient;
-  readonly #notes: DiskNotes;
 
   constructor(data: ShardThreadData) {
     this.#data = data;
-    this.#notes = new DiskNotes(new NodeDisk(), data.notesDirectory);
-    this.#control = new ControlWords(data.control, data.shards);
     this.#offload = new OffloadClient(data.offloadPort);
   }
 
-  async start(): Promise<void> {
+  async start(generation: ShardGeneration): Promise<void> {
+    invariant(this.#shard === undefined, "a shard thread sees one generation");
     const { index } = this.#data;
-    const app = await loadApp(this.#data.moduleUrl);
-    this.#base = openBaseReader(this.#data.basePath, {
-      gate: { words: new Int32Array(this.#data.gates), index: shardGate(index) },
+    const { storagePort, shardPorts } = generation;
+    this.#bellPorts = [this.#data.mainPort, storagePort, ...shardPorts.filter((port) => port !== undefined)];
+    const app = await loadApp(generation.moduleUrl);
+    this.#base = openBaseReader(generation.basePath, {
+      gate: { words: new Int32Array(generation.gates), index: shardGate(index) },
     });
-    const shard = this.#build(app, this.#base);
+    const control = new ControlWords(generation.control, generation.shards);
+    const shard = this.#build(generation, control, app, this.#base);
     this.#shard = shard;
-    const bell = new Doorbell(this.#control.words, this.#control.parkedIndex(index));
-    const control = this.#control;
+    const bell = new Doorbell(control.words, control.parkedIndex(index));
     this.#loop = new StepLoop(
       {
         step: () => shard.step(),
@@ -106,35 +114,29 @@ class ShardThread {
     this.#shard?.close();
     this.#offload.close();
     this.#base?.close();
-    this.#notes.close();
+    this.#notes?.close();
     for (const port of this.#bellPorts) port.close();
     setImmediate(() => this.#data.controlPort.close()); // after the answer to this call
   }
 
-  /** The ports on which this shard is rung. */
-  get #bellPorts(): MessagePort[] {
-    const { mainPort, storagePort, shardPorts } = this.#data;
-    return [mainPort, storagePort, ...shardPorts.filter((port) => port !== undefined)];
-  }
-
-  #build(app: ConstructorParameters<typeof Shard>[0]["app"], base: BaseReader): Shard {
-    const data = this.#data;
-    const control = this.#control;
-    const inbound = data.inboundRings.map((ring) => ring && new Inbound(new RingConsumer(ring)));
-    const outbound = data.outboundRings.map((ring) => ring && new Outbound(new RingProducer(ring)));
-    const gateway = new Inbound(new RingConsumer(data.gatewayRing));
-    const capture = new Capture(data, {
-      clock: systemClock,
-      control,
-      inbound,
-      handOver: (delta) => this.#handOver(delta),
-    });
-    const bells = data.shardPorts.map(
+  #build(generation: ShardGeneration, control: ControlWords, app: AppDefinition, base: BaseReader): Shard {
+    const { index } = this.#data;
+    const { storagePort } = generation;
+    const inbound = generation.inboundRings.map((ring) => ring && new Inbound(new RingConsumer(ring)));
+    const outbound = generation.outboundRings.map((ring) => ring && new Outbound(new RingProducer(ring)));
+    const gateway = new Inbound(new RingConsumer(generation.gatewayRing));
+    const capture = new Capture(
+      { ...generation, index },
+      { clock: systemClock, control, inbound, handOver: (delta) => handOver(delta, storagePort) },
+    );
+    const notes = new DiskNotes(new NodeDisk(), generation.notesDirectory);
+    this.#notes = notes;
+    const bells = generation.shardPorts.map(
       (port, shard) => port && new Doorbell(control.words, control.parkedIndex(shard), port),
     );
-    const storageBell = new Doorbell(control.words, control.storageParkedIndex, data.storagePort);
+    const storageBell = new Doorbell(control.words, control.storageParkedIndex, storagePort);
     return new Shard(
-      { ...data, app },
+      { ...generation, index, app },
       {
         clock: systemClock,
         random: seededRandom(randomInt(2 ** 32)),
@@ -148,24 +150,15 @@ class ShardThread {
         wakeStorage: () => storageBell.ringIfParked(),
         wakeForRoom: (from) => {
           if (from === gatewaySender) {
-            if (control.gatewayRoomWanted(data.index)) this.#tell({ kind: "room" });
+            if (control.gatewayRoomWanted(index)) this.#tell({ kind: "room" });
           } else if (control.roomWanted(from)) bells[from]?.ringIfParked();
         },
         wakeSelf: () => this.#loop?.wake(),
         offload: (module, name, input, signal) => this.#offload.run(module, name, input, signal),
-        noteTurns: (note) => this.#notes.write(turnsNoteName(data.index), note),
+        noteTurns: (note) => notes.write(turnsNoteName(index), note),
         report: (event) => this.#report(event),
       },
-      unpackRestored(data.restored),
-    );
-  }
-
-  #handOver(delta: Delta): void {
-    const message: ToStorage = { kind: "delta", delta };
-    const parts = [delta.rows, delta.cells.rows, delta.cells.places, delta.output];
-    this.#data.storagePort.postMessage(
-      message,
-      parts.map(({ buffer }) => buffer as ArrayBuffer),
+      unpackRestored(generation.restored),
     );
   }
 
@@ -183,11 +176,20 @@ class ShardThread {
   }
 }
 
+function handOver(delta: Delta, storagePort: MessagePort): void {
+  const message: ToStorage = { kind: "delta", delta };
+  const parts = [delta.rows, delta.cells.rows, delta.cells.places, delta.output];
+  storagePort.postMessage(
+    message,
+    parts.map(({ buffer }) => buffer as ArrayBuffer),
+  );
+}
+
 const data = workerData as ShardThreadData;
 invariant(data.controlPort !== undefined, "a shard thread is started by the supervisor");
 const thread = new ShardThread(data);
 const api: ShardControl = {
-  start: () => thread.start(),
+  start: (generation) => thread.start(generation),
   closeFeeds: () => thread.closeFeeds(),
   command: (name, args) => thread.command(name, args),
   close: () => thread.close(),

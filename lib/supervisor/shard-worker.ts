@@ -32,15 +32,7 @@ export class ShardWorker {
   #ended = false;
   readonly #events: ShardWorkerEvents;
 
-  constructor(
-    entry: URL,
-    index: number,
-    data: Omit<ShardThreadData, "mainPort" | "controlPort" | "offloadPort">,
-    ports: readonly MessagePort[],
-    heapMb: number | undefined,
-    gate: Gate,
-    events: ShardWorkerEvents,
-  ) {
+  constructor(entry: URL, index: number, heapMb: number | undefined, gate: Gate, events: ShardWorkerEvents) {
     this.#events = events;
     this.#gate = gate;
     const main = new MessageChannel();
@@ -48,7 +40,7 @@ export class ShardWorker {
     const offload = new MessageChannel();
     this.offloadPort = offload.port1;
     const workerData: ShardThreadData = {
-      ...data,
+      index,
       mainPort: main.port2,
       controlPort: control.port2,
       offloadPort: offload.port2,
@@ -56,7 +48,7 @@ export class ShardWorker {
     this.#worker = new Worker(entry, {
       name: `holdfast shard ${index}`,
       workerData,
-      transferList: [main.port2, control.port2, offload.port2, ...ports],
+      transferList: [main.port2, control.port2, offload.port2],
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     });
     this.port = main.port1;

@@ -12,6 +12,8 @@
  * U3. The storage thread is never replaced: when it dies the application has failed.
  * U4. Storage knows where every sink is before the first commit of a generation. Otherwise a crash between a first write
  *     and its watermark would leave records in the sink that no watermark tells apart from what was there before.
+ * U5. Shard threads load while the storage thread recovers the data directory, as loading takes as long as a small
+ *     recovery. They are given what was recovered when their generation begins, and end when there is none.
  */
 import { availableParallelism } from "node:os";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
@@ -275,16 +277,38 @@ export class Supervisor {
     invariant(storage !== undefined && this.#generation === undefined, "storage is up, shards are not"); // U1
     const ending: Ending = { restarts: this.#restarts.length, died: this.#died };
     this.#died = [];
-    const report = await storage.call("recover", { ...this.#config.recovery, session: this.#session }, ending);
-    this.#session = report.session;
-    if (report.learned) this.#learned.push(Date.now());
-    const watermarks = await this.#events.recovered(report);
     this.#spoiled = undefined;
-    await this.#startShards(storage, report, watermarks);
+    const workers = this.#startThreads();
+    try {
+      const report = await storage.call("recover", { ...this.#config.recovery, session: this.#session }, ending);
+      this.#session = report.session;
+      if (report.learned) this.#learned.push(Date.now());
+      const watermarks = await this.#events.recovered(report);
+      await this.#startShards(storage, workers, report, watermarks);
+    } catch (error) {
+      if (this.#generation === undefined) await Promise.all(workers.map((worker) => worker.terminate()));
+      throw error;
+    }
+  }
+
+  /** U5 */
+  #startThreads(): ShardWorker[] {
+    new Int32Array(this.#gates).fill(0, shardGate(0));
+    return Array.from({ length: this.#config.recovery.shards }, (_, index) => {
+      const gate = { words: new Int32Array(this.#gates), index: shardGate(index) };
+      return new ShardWorker(new URL("./shard-thread.js", import.meta.url), index, this.#config.shardHeapMb, gate, {
+        message: (message) => this.#events.shardSaid(index, message),
+        ended: (reason) => {
+          if (!isHoldfastError(reason, "HF_IO")) this.#died.push({ shard: index, reason: reason.message });
+          this.#generationEnded(reason);
+        },
+      });
+    });
   }
 
   async #startShards(
     storage: Remote<StorageControl>,
+    workers: readonly ShardWorker[],
     report: RecoveryReport,
     watermarks: readonly EgressWatermark[],
   ): Promise<void> {
@@ -294,7 +318,6 @@ export class Supervisor {
     control.want = report.epoch;
     control.committed = report.epoch;
     if (this.#config.paused) control.raisePressure(drainPressure | stopTurns);
-    new Int32Array(this.#gates).fill(0, shardGate(0));
     const rings = matrix(shards, () => allocateRing({ capacity: ringBytesDefault, shared: true }) as SharedArrayBuffer);
     const pairs = matrix(shards, () => new MessageChannel());
     const gatewayRings = Array.from(
@@ -302,47 +325,6 @@ export class Supervisor {
       () => allocateRing({ capacity: ringBytesDefault, shared: true }) as SharedArrayBuffer,
     );
     const storageChannels = Array.from({ length: shards }, () => new MessageChannel());
-    const workers = Array.from({ length: shards }, (_, index) => {
-      const shardPorts = pairs.map((_, other) => portBetween(pairs, index, other));
-      const storagePort = storageChannels[index].port2;
-      const { moduleUrl, limits, recovery } = this.#config;
-      return new ShardWorker(
-        new URL("./shard-thread.js", import.meta.url),
-        index,
-        {
-          moduleUrl,
-          index,
-          shards,
-          keyGroups: report.keyGroups,
-          generation: report.generation,
-          session: report.session,
-          epoch: report.epoch,
-          splits: recovery.splits.filter((_, place) => place % shards === index),
-          limits,
-          suspects: report.suspects,
-          notesDirectory: notesDirectory(recovery.dataDir),
-          basePath: report.basePaths[index],
-          restored: report.restored[index],
-          control: memory,
-          gates: this.#gates,
-          outboundRings: rings.map((_, other) => (other === index ? undefined : rings[index][other])),
-          inboundRings: rings.map((_, other) => (other === index ? undefined : rings[other][index])),
-          gatewayRing: gatewayRings[index],
-          shardPorts,
-          storagePort,
-        },
-        [storagePort, ...shardPorts.filter((port) => port !== undefined)],
-        this.#config.shardHeapMb,
-        { words: new Int32Array(this.#gates), index: shardGate(index) },
-        {
-          message: (message) => this.#events.shardSaid(index, message),
-          ended: (reason) => {
-            if (!isHoldfastError(reason, "HF_IO")) this.#died.push({ shard: index, reason: reason.message });
-            this.#generationEnded(reason);
-          },
-        },
-      );
-    });
     for (const { offloadPort } of workers) this.#offload.serve(offloadPort);
     const bells = workers.map((worker, index) => new Doorbell(control.words, control.parkedIndex(index), worker.port));
     const watchdog = new Watchdog(control, this.#config.watchdogTimeoutMs, (shard, reason) =>
@@ -354,7 +336,31 @@ export class Supervisor {
     for (const { egressCode, epoch, position } of watermarks) {
       await storage.call("acknowledge", egressCode, epoch, position); // U4
     }
-    await Promise.all(workers.map((worker) => worker.control.call("start")));
+    const { moduleUrl, limits, recovery } = this.#config;
+    const starts = workers.map((worker, index) =>
+      worker.control.call("start", {
+        moduleUrl,
+        shards,
+        keyGroups: report.keyGroups,
+        generation: report.generation,
+        session: report.session,
+        epoch: report.epoch,
+        splits: recovery.splits.filter((_, place) => place % shards === index),
+        limits,
+        suspects: report.suspects,
+        notesDirectory: notesDirectory(recovery.dataDir),
+        basePath: report.basePaths[index],
+        restored: report.restored[index],
+        control: memory,
+        gates: this.#gates,
+        outboundRings: rings.map((_, other) => (other === index ? undefined : rings[index][other])),
+        inboundRings: rings.map((_, other) => (other === index ? undefined : rings[other][index])),
+        gatewayRing: gatewayRings[index],
+        shardPorts: pairs.map((_, other) => portBetween(pairs, index, other)),
+        storagePort: storageChannels[index].port2,
+      }),
+    );
+    await Promise.all(starts);
     if (this.#spoiled !== undefined) throw this.#spoiled;
     watchdog.start();
     const channels = gatewayRings.map((ring) => new Outbound(new RingProducer(ring)));

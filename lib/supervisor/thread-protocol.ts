@@ -5,10 +5,18 @@ import type { ShardLimits, Suspect, TaskInput } from "../shard/ports.js";
 import type { CommitNotice } from "../snapshot/coordinator.js";
 import type { Delta } from "../snapshot/delta.js";
 
-/** Worker data of a shard thread, made for one generation. */
+/** Worker data of a shard thread. It loads while the data directory is recovered, and knows nothing of that yet. */
 export interface ShardThreadData {
-  readonly moduleUrl: string;
   readonly index: number;
+  readonly mainPort: MessagePort;
+  readonly controlPort: MessagePort;
+  /** To the pool of offloaded tasks. */
+  readonly offloadPort: MessagePort;
+}
+
+/** What a shard thread is given when its generation begins, the only one it sees. */
+export interface ShardGeneration {
+  readonly moduleUrl: string;
   readonly shards: number;
   readonly keyGroups: number;
   readonly generation: number;
@@ -30,10 +38,6 @@ export interface ShardThreadData {
   /** Ports to the other shards; like those to storage and main they ring in both directions. */
   readonly shardPorts: readonly (MessagePort | undefined)[];
   readonly storagePort: MessagePort;
-  readonly mainPort: MessagePort;
-  readonly controlPort: MessagePort;
-  /** To the pool of offloaded tasks. */
-  readonly offloadPort: MessagePort;
 }
 
 /** Worker data of the storage thread. */
