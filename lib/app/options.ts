@@ -48,7 +48,8 @@ export interface StartOptions {
   readonly dataDir: string;
   /**
    * Worker threads with a part of the addresses each, 1 to 64. Default: what the directory was last used with, or one
-   * per core. May differ from run to run: the state is dealt anew.
+   * per core. May differ from run to run: the state is dealt anew. With one per core or more, V8 collects young objects
+   * of this process without helper threads (`--no-parallel-scavenge`), as these would wait for a core.
    */
   readonly shards?: number;
   readonly checkpoint?: CheckpointOptions;
