@@ -1,14 +1,19 @@
 /**
- * The garbage collector of this process, where every core has a shard. Thread: main.
+ * How V8 collects garbage in this process. Thread: main. Both flags hold for the whole process, and V8 reads them at each
+ * collection, so that they may be set while threads run.
  *
- * V8 splits a collection of new objects among helper threads, and the thread that collects waits for all of them. With a
- * shard on every core a helper has no core of its own: it waits for one behind the shards, and its shard waits for it. So
- * the helpers are left out: collections of young objects only, of every thread in the process.
+ * Helpers: V8 splits a collection of new objects among helper threads, and the thread that collects waits for all of them.
+ * With a shard on every core a helper has no core of its own: it waits for one behind the shards, and its shard waits for it.
+ *
+ * Growth: V8 lets a heap grow to four times of what the last collection left. Addresses that leave memory are old by then,
+ * so the heap of a shard that keeps few of many addresses is mostly garbage: that is what `residentMax` is to prevent.
  */
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
+import { residentInstancesMax } from "../base/limits.js";
 
-/** V8 looks at this flag at the beginning of each such collection. */
-export function collectWithoutHelpers(shards: number): void {
+/** Sets both as the number of shards, and of addresses that each keeps in memory, suggest. */
+export function tuneCollector(shards: number, residentMax: number): void {
   if (shards >= availableParallelism()) setFlagsFromString("--no-parallel-scavenge");
+  if (residentMax < residentInstancesMax) setFlagsFromString("--heap-growing-percent=100");
 }

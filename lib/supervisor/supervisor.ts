@@ -40,7 +40,7 @@ import type { RecoveryConfig } from "../snapshot/recovery.js";
 import { type GenerationOptions, shardsOf } from "../snapshot/storage.js";
 import type { Ending } from "../snapshot/suspects.js";
 import { closeGate } from "../store/lmdb-base.js";
-import { collectWithoutHelpers } from "./collector.js";
+import { tuneCollector } from "./collector.js";
 import { Remote } from "./control-plane.js";
 import { OffloadPool } from "./offload-pool.js";
 import { ShardWorker } from "./shard-worker.js";
@@ -167,7 +167,7 @@ export class Supervisor {
     try {
       this.#lock = await acquireLock(this.#config.recovery.dataDir);
       process.once("exit", this.#atExit);
-      collectWithoutHelpers(this.#config.recovery.shards);
+      tuneCollector(this.#config.recovery.shards, this.#config.limits.residentInstancesMax);
       this.#startStorage();
       await this.#bringUp();
       this.#state = "running";
