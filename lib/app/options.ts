@@ -63,7 +63,10 @@ export interface StartOptions {
   readonly turnTimeoutMs?: number;
   /** Time a synchronous turn may hold its thread before the thread is replaced, in milliseconds. Default 30,000. */
   readonly watchdogMs?: number;
-  /** Addresses one shard keeps in memory; idle clean ones above are evicted and read again on use. Default 1,000,000. */
+  /**
+   * Addresses one shard keeps in memory; idle clean ones above are evicted and read again on use. Default 1,000,000. With
+   * less, V8 collects old garbage of this process twice as often (`--heap-growing-percent=100`): what was evicted is such.
+   */
   readonly residentMax?: number;
   /**
    * Heap of each shard's thread in MiB, 32 to 65,536. A thread that needs more ends, and all shards restart from the last
