@@ -66,12 +66,12 @@ class ShardThread {
 
   async start(generation: ShardGeneration): Promise<void> {
     invariant(this.#shard === undefined, "a shard thread sees one generation");
-    const { index } = this.#data;
+    const { index, gates } = this.#data;
     const { storagePort, shardPorts } = generation;
     this.#bellPorts = [this.#data.mainPort, storagePort, ...shardPorts.filter((port) => port !== undefined)];
     const app = await loadApp(generation.moduleUrl);
     this.#base = openBaseReader(generation.basePath, {
-      gate: { words: new Int32Array(generation.gates), index: shardGate(index) },
+      gate: { words: new Int32Array(gates), index: shardGate(index) },
     });
     const control = new ControlWords(generation.control, generation.shards);
     const shard = this.#build(generation, control, app, this.#base);

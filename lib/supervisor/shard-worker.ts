@@ -10,7 +10,7 @@ import { fromWire, HoldfastError } from "../base/errors.js";
 import { closeGate, type Gate } from "../store/lmdb-base.js";
 import { Remote } from "./control-plane.js";
 import type { ShardControl } from "./shard-thread.js";
-import type { ShardThreadData, ShardToMain } from "./thread-protocol.js";
+import { type ShardThreadData, type ShardToMain, shardGate } from "./thread-protocol.js";
 
 /** How long a terminating thread may stay inside lmdb. */
 const gateTimeoutMs = 1_000;
@@ -32,15 +32,22 @@ export class ShardWorker {
   #ended = false;
   readonly #events: ShardWorkerEvents;
 
-  constructor(entry: URL, index: number, heapMb: number | undefined, gate: Gate, events: ShardWorkerEvents) {
+  constructor(
+    entry: URL,
+    index: number,
+    gates: SharedArrayBuffer,
+    heapMb: number | undefined,
+    events: ShardWorkerEvents,
+  ) {
     this.#events = events;
-    this.#gate = gate;
+    this.#gate = { words: new Int32Array(gates), index: shardGate(index) };
     const main = new MessageChannel();
     const control = new MessageChannel();
     const offload = new MessageChannel();
     this.offloadPort = offload.port1;
     const workerData: ShardThreadData = {
       index,
+      gates,
       mainPort: main.port2,
       controlPort: control.port2,
       offloadPort: offload.port2,

@@ -297,8 +297,8 @@ export class Supervisor {
   #startThreads(): ShardWorker[] {
     new Int32Array(this.#gates).fill(0, shardGate(0));
     return Array.from({ length: this.#config.recovery.shards }, (_, index) => {
-      const gate = { words: new Int32Array(this.#gates), index: shardGate(index) };
-      return new ShardWorker(new URL("./shard-thread.js", import.meta.url), index, this.#config.shardHeapMb, gate, {
+      const entry = new URL("./shard-thread.js", import.meta.url);
+      return new ShardWorker(entry, index, this.#gates, this.#config.shardHeapMb, {
         message: (message) => this.#events.shardSaid(index, message),
         ended: (reason) => {
           if (!isHoldfastError(reason, "HF_IO")) this.#died.push({ shard: index, reason: reason.message });
@@ -354,7 +354,6 @@ export class Supervisor {
         basePath: report.basePaths[index],
         restored: report.restored[index],
         control: memory,
-        gates: this.#gates,
         outboundRings: rings.map((_, other) => (other === index ? undefined : rings[index][other])),
         inboundRings: rings.map((_, other) => (other === index ? undefined : rings[other][index])),
         gatewayRing: gatewayRings[index],

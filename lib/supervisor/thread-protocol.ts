@@ -8,6 +8,7 @@ import type { Delta } from "../snapshot/delta.js";
 /** Worker data of a shard thread. It loads while the data directory is recovered, and knows nothing of that yet. */
 export interface ShardThreadData {
   readonly index: number;
+  readonly gates: SharedArrayBuffer;
   readonly mainPort: MessagePort;
   readonly controlPort: MessagePort;
   /** To the pool of offloaded tasks. */
@@ -30,7 +31,6 @@ export interface ShardGeneration {
   /** recovery's part for this shard, packed */
   readonly restored: Uint8Array;
   readonly control: SharedArrayBuffer;
-  readonly gates: SharedArrayBuffer;
   /** Rings by other shard; undefined at the own index. */
   readonly outboundRings: readonly (SharedArrayBuffer | undefined)[];
   readonly inboundRings: readonly (SharedArrayBuffer | undefined)[];
