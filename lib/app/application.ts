@@ -98,7 +98,8 @@ export class Application {
   #inFlight = 0;
   #counts: readonly ShardCounts[] = [];
   /** Counts of generations that are over. */
-  #before = { turns: 0, ingested: 0, rejected: 0 };
+  /** By generation, as of its last commit, whose notice may come when its shards are gone already. */
+  readonly #countsOf = new Map<number, readonly ShardCounts[]>();
   #failure: Error | undefined;
   #stopping: Promise<void> | undefined;
   #opened = false;
@@ -270,16 +271,17 @@ export class Application {
 
   /** How the application is. */
   status(): Status {
-    const sum = (pick: (counts: ShardCounts) => number): number =>
-      this.#counts.reduce((total, counts) => total + pick(counts), 0);
+    const sum = (pick: (counts: ShardCounts) => number, of = this.#counts): number =>
+      of.reduce((total, counts) => total + pick(counts), 0);
+    const everCounted = [...this.#countsOf.values()].flat();
     const { state } = this.#supervisor;
     return {
       state: this.#failure !== undefined ? "failed" : state === "new" ? "running" : state,
       shards: this.#options.shards,
       committed: this.#committed,
-      turns: this.#before.turns + sum(({ turns }) => turns),
-      ingested: this.#before.ingested + sum(({ ingested }) => ingested),
-      rejected: this.#before.rejected + sum(({ rejected }) => rejected),
+      turns: sum(({ turns }) => turns, everCounted),
+      ingested: sum(({ ingested }) => ingested, everCounted),
+      rejected: sum(({ rejected }) => rejected, everCounted),
       parked: sum(({ parked }) => parked),
       orphans: sum(({ orphans }) => orphans),
       inFlight: this.#inFlight,
@@ -345,11 +347,6 @@ export class Application {
 
   #onDisconnected(reason: Error, attempt: number): void {
     this.#gateway.disconnect();
-    for (const { turns, ingested, rejected } of this.#counts) {
-      this.#before.turns += turns;
-      this.#before.ingested += ingested;
-      this.#before.rejected += rejected;
-    }
     this.#counts = [];
     this.#emit("restarted", { reason, attempt });
   }
@@ -359,6 +356,7 @@ export class Application {
     this.#committedBy.set(notice.generation, notice.epoch);
     this.#inFlight = notice.inFlight;
     this.#counts = notice.counts;
+    this.#countsOf.set(notice.generation, notice.counts);
     this.#delivery.deliver(notice.epoch, notice.outputs);
     for (const [shard, consumed] of notice.gatewayConsumed.entries()) {
       if (consumed !== undefined) this.#gateway.committed(shard, consumed);
