@@ -97,7 +97,6 @@ export class Application {
   #requestsAgain = 0;
   #inFlight = 0;
   #counts: readonly ShardCounts[] = [];
-  /** Counts of generations that are over. */
   /** By generation, as of its last commit, whose notice may come when its shards are gone already. */
   readonly #countsOf = new Map<number, readonly ShardCounts[]>();
   #failure: Error | undefined;

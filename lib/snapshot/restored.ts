@@ -3,10 +3,7 @@ import { ByteReader, ByteWriter } from "../base/bytes.js";
 import { readText, writeText } from "../codec/text.js";
 import type { RestoredMessage, RestoredShard } from "../shard/ports.js";
 import { keyText } from "../shard/rows.js";
-import { forEachRow, RowWriter } from "../store/row-writer.js";
-
-/** What a row takes besides the bytes of its key and value. */
-const rowHeaderBytes = 6;
+import { forEachRow, RowWriter, rowHeaderBytes } from "../store/row-writer.js";
 
 export function packRestored(restored: RestoredShard): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(4096 + overlayBytes(restored)); // growing it would copy all again and again

@@ -5,6 +5,9 @@
  */
 import { ByteReader, ByteWriter } from "../base/bytes.js";
 
+/** What a row takes besides the bytes of its key and value: its two lengths. */
+export const rowHeaderBytes = 2 + 4;
+
 /** Writes rows. */
 export class RowWriter {
   readonly #writer: ByteWriter;
