@@ -149,7 +149,7 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
       receivePerStepMax,
       turnsPerStepMax,
       captureRowsPerStepMax,
-      unmergedCellsMax: Math.max(unmergedCellsMin, Math.floor(residentMax / 2)),
+      unmergedCellsMax: Math.max(unmergedCellsMin, residentMax),
     },
     generation: {
       pace: {

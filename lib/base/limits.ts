@@ -36,6 +36,8 @@ export const ringFrameFraction = 4;
 
 /** Callers that a channel remembers, so that frames name them by a number; further ones are written in full. */
 export const channelCallersMax = 128 * 1024;
+/** What lies far apart in memory and will be used soon is loaded together, so many at a time: loads wait side by side. */
+export const touchedTogether = 32;
 /** Frames one step takes from one ring. */
 export const receivePerStepMax = 256;
 /** Rows of tables that an iteration reads at once. */

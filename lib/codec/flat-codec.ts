@@ -1,6 +1,6 @@
 /**
- * The short way for small flat records, which is what most messages are: the same MessagePack bytes as the library
- * makes, written and read without it. Anything else is declined, and goes the long way.
+ * The short way for scalars and small flat records, which is what most states and messages are: the same MessagePack bytes
+ * as the library makes, written and read without it. Anything else is declined, and goes the long way.
  *
  * Flat: a plain object with a shape (shape.ts), whose values are null, booleans, numbers other than -0, or ASCII strings
  * of at most 255 characters.
@@ -70,10 +70,11 @@ function isRecord(value: unknown): value is object {
   return typeof value === "object" && value !== null && value.constructor === Object;
 }
 
-/** Reads the record between `at` and `end`; undefined to decline. */
-export function readFlat(bytes: Uint8Array, at: number, end: number): object | undefined {
+/** Reads the scalar or the record between `at` and `end`; undefined, which is neither, to decline. */
+export function readFlat(bytes: Uint8Array, at: number, end: number): unknown {
   const head = bytes[at];
-  if (head < 0x81 || head > 0x8f || end - at < 4) return undefined;
+  if (head < 0x81 || head > 0x8f) return readScalar(bytes, at, end, 0) === end ? values[0] : undefined; // F2
+  if (end - at < 4) return undefined;
   const count = head & 0x0f;
   const shape = readGuesses[readSlot(count, bytes[at + 1], bytes[at + 2])];
   if (shape === undefined || shape.keys.length !== count) return undefined;

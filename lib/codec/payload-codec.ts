@@ -88,8 +88,8 @@ export class PayloadCodec {
 
   /** `decode` of the bytes between two offsets. */
   read(bytes: Uint8Array, at: number, end: number): unknown {
-    const record = readFlat(bytes, at, end);
-    if (record !== undefined) return record;
+    const short = readFlat(bytes, at, end);
+    if (short !== undefined) return short;
     const value = this.decode(bytes.subarray(at, end));
     learn(value);
     return value;

@@ -9,12 +9,10 @@
  * M4. Messages in the queue before `resolvedUntil` have their instance; this holds within one step, before evictions.
  */
 import { invariant } from "../base/invariant.js";
+import { touchedTogether } from "../base/limits.js";
 import { Queue } from "../base/queue.js";
 import type { Instance, Message } from "./instance.js";
 import { Waiting } from "./waiting.js";
-
-/** Messages whose instances are looked up together. */
-const resolvedAheadMax = 32;
 
 /** Where instances are found. */
 export interface Instances {
@@ -176,7 +174,7 @@ export class Mailbox {
    */
   #resolveAhead(): void {
     const { head, tail } = this.#queue;
-    const until = Math.min(tail, head + resolvedAheadMax);
+    const until = Math.min(tail, head + touchedTogether);
     for (let position = head; position < until; position++) this.#instances.touch(this.#queue.at(position));
     for (let position = head; position < until; position++) {
       const message = this.#queue.at(position);

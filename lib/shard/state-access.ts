@@ -44,8 +44,6 @@ export class StateAccess {
   readonly #keyGroups: number;
   readonly #unmergedMax: number;
   readonly #wall: () => number;
-  /** Nobody reads it; it keeps the compiler from leaving `touch` out. */
-  #touched = 0;
   #sweep: Iterator<Instance> | undefined;
   #sweepEpoch = -1;
 
@@ -79,7 +77,7 @@ export class StateAccess {
   }
 
   touch({ entry, hash }: Message): void {
-    this.#touched ^= entry.instances.touch(hash);
+    entry.instances.touch(hash);
   }
 
   /** The instance of a message's address. */
@@ -177,14 +175,21 @@ export class StateAccess {
   /** S1 and S2. */
   mayDrop(instance: Instance, baseEpoch: number): boolean {
     if (instance.held !== 0 || instance.state !== "ready") return false;
-    for (const cell of instance.cells()) if (cell.dirtyEpoch !== -1 && cell.dirtyEpoch + 1 > baseEpoch) return false;
+    if (!isMerged(instance, baseEpoch)) return false;
+    for (const cell of instance.others ?? []) if (cell !== undefined && !isMerged(cell, baseEpoch)) return false;
     return true;
   }
 
   #drop(instance: Instance): void {
-    for (const { handle } of instance.cells()) if (handle !== 0) this.#freeHandles.push(handle); // S4
+    this.#giveBack(instance.handle);
+    for (const cell of instance.others ?? []) if (cell !== undefined) this.#giveBack(cell.handle);
     instance.entry.instances.remove(instance);
     this.resident--;
+  }
+
+  /** S4 */
+  #giveBack(handle: number): void {
+    if (handle !== 0) this.#freeHandles.push(handle);
   }
 
   *#everyInstance(): Generator<Instance> {
@@ -205,4 +210,9 @@ export class StateAccess {
     cell.value = value;
     cell.mutable = mutable;
   }
+}
+
+/** S2: the base has what was written to the cell. */
+function isMerged(cell: StateCell, baseEpoch: number): boolean {
+  return cell.dirtyEpoch === -1 || cell.dirtyEpoch + 1 <= baseEpoch;
 }

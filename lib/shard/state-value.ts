@@ -55,7 +55,7 @@ export function encodeStateValue(
 
 /** The value in a row, expired or not. @throws `HF_FORMAT` for a kind that a later version wrote. */
 export function decodeStateValue(codec: PayloadCodec, bytes: Uint8Array): unknown {
-  return codec.decode(bytes.subarray(payloadAt(bytes)));
+  return codec.read(bytes, payloadAt(bytes), bytes.length);
 }
 
 /** When a row expires; `NEVER` if it does not. */

@@ -12,6 +12,7 @@
 import { ByteWriter } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
 import { invariant, unreachable } from "../base/invariant.js";
+import { touchedTogether } from "../base/limits.js";
 import { type ControlWords, isLater } from "../channel/control-words.js";
 import type { Inbound, VisitMessage } from "../channel/inbound.js";
 import { type FrameReader, isCompact } from "../codec/frame-codec.js";
@@ -64,6 +65,8 @@ export class Capture implements CapturePort {
   #cursor = 0;
   #channelMessages = 0;
   #workMs = 0;
+  /** Nobody reads it; it keeps the compiler from leaving loads out. */
+  #touched = 0;
 
   constructor(config: CaptureConfig, ports: CapturePorts) {
     this.#config = config;
@@ -220,7 +223,21 @@ export class Capture implements CapturePort {
     }
   }
 
+  /** Loads what the next cells are made of: what lies far apart in memory is waited for at the same time. */
+  #touchCells(first: number): void {
+    const { cells } = this.#captured;
+    const end = Math.min(cells.length, first + touchedTogether);
+    let touched = 0;
+    for (let i = first; i < end; i++) {
+      const { handle, instance } = cells[i];
+      touched ^= handle ^ instance.hash ^ instance.id.charCodeAt(0);
+    }
+    this.#touched ^= touched;
+  }
+
   readonly #putCell = (cell: StateCell): void => {
+    const index = this.#placed / placeWidth;
+    if (index % touchedTogether === 0) this.#touchCells(index);
     const { instance, column, handle } = cell;
     invariant(handle > 0, "a dirty cell has a handle");
     const value = cell.dirtyEpoch === this.#captured.epoch - 1 ? cell.value : cell.captured;

@@ -9,6 +9,7 @@
  * K4. The log is trimmed below the oldest base epoch known durable and below what every sink has durably taken, as a
  *     durable commit record says it, but never the last commit record itself. The manifest names the new first segment
  *     before that.
+ * K5. Every base gets its merges: none is merged again while another one has waited longer.
  */
 import type { Clock } from "../base/clock.js";
 import { invariant } from "../base/invariant.js";
@@ -79,7 +80,6 @@ export class Coordinator {
   #capturing = false;
   #requested = false;
   #watermarksMoved = false;
-  #mergedAt: number;
   #full = false;
   #closed = false;
 
@@ -88,10 +88,10 @@ export class Coordinator {
     this.#ports = ports;
     this.#log = recovered.log;
     this.merges = recovered.merges;
+    for (const merge of this.merges) merge.startedAt = ports.clock.now();
     this.#watermarks = new Map(recovered.watermarks);
     this.#durableWatermarks = new Map(recovered.watermarks);
     this.#pace = new Pace(config.pace, ports.clock.now());
-    this.#mergedAt = ports.clock.now();
     this.#arrived = new Array(this.merges.length).fill(undefined);
     invariant(recovered.log.durable === config.epoch, "the log ends at the committed epoch");
     ports.control.want = config.epoch;
@@ -242,13 +242,20 @@ export class Coordinator {
       }
       return true;
     }
-    const next = this.merges.find((merge) => merge.pending);
-    if (next !== undefined && (now - this.#mergedAt >= this.#config.mergeIntervalMs || this.#lagsBehind)) {
-      next.start();
-      if (!this.merges.some((merge) => merge.pending)) this.#mergedAt = now;
-      return true;
+    const due = this.dueMerge(now);
+    if (due === undefined) return this.#log.log.prepare();
+    due.start(now);
+    return true;
+  }
+
+  /** The merge to start: of those that have something to do the one that has waited longest (K5). */
+  dueMerge(now: number): Merge | undefined {
+    let oldest: Merge | undefined;
+    for (const merge of this.merges) {
+      if (merge.pending && (oldest === undefined || merge.startedAt < oldest.startedAt)) oldest = merge;
     }
-    return this.#log.log.prepare();
+    if (oldest === undefined || this.#lagsBehind) return oldest;
+    return now - oldest.startedAt >= this.#config.mergeIntervalMs ? oldest : undefined;
   }
 
   /** Bytes folded and in no merge yet. */

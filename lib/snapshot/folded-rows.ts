@@ -26,28 +26,32 @@ export class FoldedRows implements KeyPlaces {
   #taken = 0;
   /** By handle: the number of the row + 1, 0 for none. */
   #handled = new Int32Array(rowsAtFirst);
-  // By row: the hash of its key, and where that is; its length stands before it, the value's behind it.
+  // By row: the hash of its key, the delta that has its newest bytes, and where in that the key is; the length of the key
+  // stands before it, the value's behind it.
   #hashes = new Int32Array(rowsAtFirst);
-  #keysAt = new Float64Array(rowsAtFirst);
+  #deltaNumbers = new Int32Array(rowsAtFirst);
+  #keysAt = new Uint32Array(rowsAtFirst);
+  /** Nobody reads it; it keeps the compiler from leaving loads out. */
+  #touched = 0;
 
   /** Takes in the rows of a newer delta. The bytes are kept, not copied. */
   fold(rows: Uint8Array): void {
-    const base = this.#deltas.length * deltaBytesMax;
-    this.#deltas.push(rows);
+    const number = this.#deltas.push(rows) - 1;
     forEachRowPlace(rows, (keyFrom, keyTo) => {
       const row = this.#rowOf(rows, keyFrom, keyTo);
-      this.#keysAt[row] = base + keyFrom; // the newest delta's bytes are the ones in the caches
+      this.#deltaNumbers[row] = number; // the newest delta's bytes are the ones in the caches
+      this.#keysAt[row] = keyFrom;
     });
   }
 
   /** Takes in the rows of the cells of a newer delta, without looking at them. The bytes are kept, not copied. */
   foldCells({ rows, places }: CellRows): void {
     invariant(rows.length < deltaBytesMax, "a delta is within its limit");
-    const base = this.#deltas.length * deltaBytesMax;
-    this.#deltas.push(rows);
+    const number = this.#deltas.push(rows) - 1;
     for (let i = 0; i < places.length; i += placeWidth) {
       const row = this.#rowOfHandle(places[i], places[i + 2]);
-      this.#keysAt[row] = base + (places[i + 1] >>> 0);
+      this.#deltaNumbers[row] = number;
+      this.#keysAt[row] = places[i + 1];
     }
   }
 
@@ -69,6 +73,13 @@ export class FoldedRows implements KeyPlaces {
     const delta = this.#deltaOf(row);
     const at = this.#keyAt(row);
     return valueAt(delta, at + keyLength(delta, at));
+  }
+
+  /** Loads the keys of the rows that stand between two places of a list: those far apart are waited for together. */
+  touch(rows: Uint32Array, from: number, to: number): void {
+    let touched = 0;
+    for (let at = from; at < to; at++) touched ^= this.#deltaOf(rows[at])[this.#keyAt(rows[at])];
+    this.#touched ^= touched;
   }
 
   /** The numbers of all rows in the order of their keys. */
@@ -98,12 +109,12 @@ export class FoldedRows implements KeyPlaces {
 
   /** The delta that has the newest bytes of a row. */
   #deltaOf(row: number): Uint8Array {
-    return this.#deltas[Math.floor(this.#keysAt[row] / deltaBytesMax)];
+    return this.#deltas[this.#deltaNumbers[row]];
   }
 
   /** Where its key is in that. */
   #keyAt(row: number): number {
-    return this.#keysAt[row] % deltaBytesMax;
+    return this.#keysAt[row];
   }
 
   /** The number of the row with this key, a new one if need be. */
@@ -161,7 +172,8 @@ export class FoldedRows implements KeyPlaces {
   #growRows(): void {
     const rows = 2 * this.#hashes.length;
     this.#hashes = longer(this.#hashes, new Int32Array(rows));
-    this.#keysAt = longer(this.#keysAt, new Float64Array(rows));
+    this.#deltaNumbers = longer(this.#deltaNumbers, new Int32Array(rows));
+    this.#keysAt = longer(this.#keysAt, new Uint32Array(rows));
   }
 
   /** R2 */
@@ -183,7 +195,7 @@ function keyLength(delta: Uint8Array, at: number): number {
   return delta[at - 2] | (delta[at - 1] << 8);
 }
 
-function longer<T extends Int32Array | Float64Array>(from: T, to: T): T {
+function longer<T extends Int32Array | Uint32Array>(from: T, to: T): T {
   to.set(from);
   return to;
 }

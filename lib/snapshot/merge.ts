@@ -27,6 +27,8 @@ export class Merge {
   readonly base: BaseWriter;
   /** Bytes of deltas folded and not yet in the base. */
   bytes = 0;
+  /** When the last merge started, by the coordinator's clock. */
+  startedAt = 0;
   #folded = new FoldedRows();
   #foldedEpoch: number;
   /** G4 */
@@ -79,8 +81,9 @@ export class Merge {
   }
 
   /** Starts a merge of what is folded. */
-  start(): void {
+  start(now: number): void {
     invariant(!this.running, "one merge at a time");
+    this.startedAt = now;
     const rows = this.#folded;
     this.#running = { epoch: this.#foldedEpoch, rows, order: rows.inKeyOrder(), next: 0 }; // G2
     this.#folded = new FoldedRows();
@@ -94,6 +97,7 @@ export class Merge {
     invariant(running !== undefined, "a merge runs");
     const end = Math.min(running.order.length, running.next + rowsMax);
     const rows: Row[] = [];
+    running.rows.touch(running.order, running.next, end);
     for (let i = running.next; i < end; i++) {
       const row = running.order[i];
       rows.push({ key: running.rows.key(row), value: running.rows.value(row) });

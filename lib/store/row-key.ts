@@ -39,6 +39,8 @@ export const gatewaySender = 0xffff;
 export const inflightKeyBytes = 17;
 const statePrefixBytes = 7;
 const u32 = 0x1_0000_0000;
+/** Where a state key is made: how long it will be is known then. */
+const scratch = new Uint8Array(statePrefixBytes + 1 + 2 * idLengthMax);
 
 /** What a key says. */
 export type RowKey =
@@ -69,9 +71,7 @@ export function writeStateKey(into: Uint8Array, at: number, keyGroup: number, co
 
 /** A state key of its own. */
 export function stateKey(keyGroup: number, column: number, id: string): Uint8Array {
-  const into = new Uint8Array(stateKeyBytesMax(id));
-  const end = writeStateKey(into, 0, keyGroup, column, id);
-  return end === into.length ? into : into.slice(0, end);
+  return scratch.slice(0, writeStateKey(scratch, 0, keyGroup, column, id));
 }
 
 /** Writes an in-flight key at `at`, where `inflightKeyBytes` bytes are free; returns the end. */
