@@ -7,7 +7,8 @@ import type { Outbound } from "../channel/outbound.js";
 import type { FrameReader } from "../codec/frame-codec.js";
 import type { AppDefinition } from "../model/app.js";
 import type { BaseReader } from "../store/base.js";
-import type { Message, StateCell } from "./instance.js";
+import type { CellList } from "./cell-list.js";
+import type { Message } from "./instance.js";
 import type { OutboxEntry } from "./outbox.js";
 import type { OutputWriter } from "./output.js";
 
@@ -102,7 +103,7 @@ export interface RestoredShard {
 export interface CapturedEffects {
   readonly epoch: number;
   /** Cells written since the last capture; a cell's value is `cell.value` unless it was written again (`capturedValue`). */
-  readonly cells: readonly StateCell[];
+  readonly cells: CellList;
   readonly messages: readonly Message[];
   readonly outboxes: readonly (readonly OutboxEntry[])[];
   /** What the shard wrote and deleted by key, as a RowWriter writes it. */

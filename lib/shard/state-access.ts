@@ -17,6 +17,7 @@ import type { PayloadCodec } from "../codec/payload-codec.js";
 import { freezePlain } from "../codec/plain-data.js";
 import { keyGroupOfHash } from "../partition/key-groups.js";
 import { stateKey } from "../store/row-key.js";
+import { CellList } from "./cell-list.js";
 import { ABSENT, FurtherCell, Instance, type Message, type StateCell, UNREAD } from "./instance.js";
 import type { ShardConfig } from "./ports.js";
 import type { Column, FunctionEntry, Registry } from "./registry.js";
@@ -29,8 +30,9 @@ const sweepPerStepMax = 512;
 export class StateAccess {
   /** Instances in memory. */
   resident = 0;
-  /** Cells written since the last capture. */
-  dirty: StateCell[] = [];
+  /** Cells written since the last capture, and the list of the epoch before. */
+  #dirty = new CellList();
+  #spare = new CellList();
   /** Captured epochs that the base may not have, and how many cells each has; the oldest first. */
   readonly #unmerged = new Queue<{ readonly epoch: number; readonly cells: number }>();
   #unmergedCells = 0;
@@ -73,7 +75,7 @@ export class StateAccess {
    * again before the shard falls asleep, as its last step may have made the room.
    */
   get outpaced(): boolean {
-    return this.crowded && this.#unmergedCells + this.dirty.length > this.#unmergedMax;
+    return this.crowded && this.#unmergedCells + this.#dirty.length > this.#unmergedMax;
   }
 
   touch({ entry, hash }: Message): void {
@@ -118,16 +120,18 @@ export class StateAccess {
       cell.captured = cell.value;
       cell.dirtyEpoch = epoch;
       if (cell.handle === 0) cell.handle = this.#freeHandles.pop() ?? ++this.#handles;
-      this.dirty.push(cell);
+      this.#dirty.add(cell);
     }
     cell.value = value;
     cell.mutable = mutable;
   }
 
-  /** The cells written since the last capture, for the delta of an epoch. */
-  takeDirty(epoch: number): StateCell[] {
-    const { dirty } = this;
-    this.dirty = [];
+  /** The cells written since the last capture, for the delta of an epoch. The list is the capture's until the next call. */
+  takeDirty(epoch: number): CellList {
+    const dirty = this.#dirty;
+    this.#dirty = this.#spare;
+    this.#dirty.begin();
+    this.#spare = dirty;
     this.#forgetMerged();
     if (dirty.length > 0) {
       this.#unmerged.push({ epoch, cells: dirty.length });

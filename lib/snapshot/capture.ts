@@ -19,7 +19,7 @@ import { type FrameReader, isCompact } from "../codec/frame-codec.js";
 import { MessageReader, writeMessageHead } from "../codec/message-codec.js";
 import { PayloadCodec } from "../codec/payload-codec.js";
 import { keyGroupOf, keyGroupOfHash } from "../partition/key-groups.js";
-import { ABSENT, type Message, type StateCell } from "../shard/instance.js";
+import { ABSENT } from "../shard/instance.js";
 import type { OutboxEntry } from "../shard/outbox.js";
 import type { CapturedEffects, CapturePort, ShardLimits } from "../shard/ports.js";
 import { writeStateValue } from "../shard/state-value.js";
@@ -126,11 +126,11 @@ export class Capture implements CapturePort {
     const effects = this.#captured;
     switch (this.#stage) {
       case "cells":
-        return this.#slice(effects.cells, this.#putCell, "messages");
+        return this.#slice(effects.cells.length, this.#putCell, "messages");
       case "messages":
-        return this.#slice(effects.messages, this.#putMessage, "outboxes");
+        return this.#slice(effects.messages.length, this.#putMessage, "outboxes");
       case "outboxes":
-        return this.#slice(this.#outboxEntries, this.#putOutboxEntry, "peers");
+        return this.#slice(this.#outboxEntries.length, this.#putOutboxEntry, "peers");
       case "peers":
         if (!this.#allCaptured()) return 0;
         this.#stage = "channels";
@@ -147,11 +147,11 @@ export class Capture implements CapturePort {
   }
 
   /** C2: encodes one slice of a list; goes on to the next stage at its end. */
-  #slice<T>(list: readonly T[], put: (element: T) => void, next: Stage): number {
-    const end = Math.min(list.length, this.#cursor + this.#config.limits.captureRowsPerStepMax);
-    for (let i = this.#cursor; i < end; i++) put(list[i]);
+  #slice(length: number, put: (index: number) => void, next: Stage): number {
+    const end = Math.min(length, this.#cursor + this.#config.limits.captureRowsPerStepMax);
+    for (let i = this.#cursor; i < end; i++) put(i);
     this.#cursor = end;
-    if (end < list.length) return end;
+    if (end < length) return end;
     this.#stage = next;
     this.#cursor = 0;
     return end + this.#advance();
@@ -229,15 +229,15 @@ export class Capture implements CapturePort {
     const end = Math.min(cells.length, first + touchedTogether);
     let touched = 0;
     for (let i = first; i < end; i++) {
-      const { handle, instance } = cells[i];
+      const { handle, instance } = cells.at(i);
       touched ^= handle ^ instance.hash ^ instance.id.charCodeAt(0);
     }
     this.#touched ^= touched;
   }
 
-  readonly #putCell = (cell: StateCell): void => {
-    const index = this.#placed / placeWidth;
+  readonly #putCell = (index: number): void => {
     if (index % touchedTogether === 0) this.#touchCells(index);
+    const cell = this.#captured.cells.take(index);
     const { instance, column, handle } = cell;
     invariant(handle > 0, "a dirty cell has a handle");
     const value = cell.dirtyEpoch === this.#captured.epoch - 1 ? cell.value : cell.captured;
@@ -263,7 +263,8 @@ export class Capture implements CapturePort {
     this.#placed += placeWidth;
   }
 
-  readonly #putMessage = (message: Message): void => {
+  readonly #putMessage = (index: number): void => {
+    const message = this.#captured.messages[index];
     const { entry, id, keyGroup, origin, idHi, idLo, caller, ask } = message;
     const writer = this.#beginInflight(keyGroup, origin.generation, origin.sender, message.sequence);
     const type = entry.dynamic ? entry.type : undefined;
@@ -272,7 +273,8 @@ export class Capture implements CapturePort {
     this.#rows.endValue();
   };
 
-  readonly #putOutboxEntry = ({ keyGroup, sequence, body }: OutboxEntry): void => {
+  readonly #putOutboxEntry = (index: number): void => {
+    const { keyGroup, sequence, body } = this.#outboxEntries[index];
     this.#beginInflight(keyGroup, this.#config.generation, this.#config.index, sequence).bytes(body);
     this.#rows.endValue();
   };
