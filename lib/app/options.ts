@@ -64,8 +64,9 @@ export interface StartOptions {
   /** Time a synchronous turn may hold its thread before the thread is replaced, in milliseconds. Default 30,000. */
   readonly watchdogMs?: number;
   /**
-   * Addresses one shard keeps in memory; idle clean ones above are evicted and read again on use. Default 1,000,000. With
-   * less, V8 collects old garbage of this process twice as often (`--heap-growing-percent=100`): what was evicted is such.
+   * Addresses one shard keeps in memory, some 200 bytes each; idle clean ones above are evicted and read again on use. While
+   * merges are behind there are at most twice as many, or 131,072 more. Default 1,000,000. With less, V8 collects old garbage
+   * of this process when a heap has grown by a fifth (`--heap-growing-percent=20`): what was evicted is such.
    */
   readonly residentMax?: number;
   /**

@@ -99,10 +99,13 @@ export interface RestoredShard {
   readonly orphans: number;
 }
 
-/** One shard's part of an epoch at the moment of its capture; everything in it is immutable from now on. */
+/** One shard's part of an epoch at the moment of its capture; the shard changes nothing of it from now on. */
 export interface CapturedEffects {
   readonly epoch: number;
-  /** Cells written since the last capture; a cell's value is `cell.value` unless it was written again (`capturedValue`). */
+  /**
+   * Cells written since the last capture, all to be taken before the next one; the value of a cell that was written again is
+   * `captured`, else `value`.
+   */
   readonly cells: CellList;
   readonly messages: readonly Message[];
   readonly outboxes: readonly (readonly OutboxEntry[])[];

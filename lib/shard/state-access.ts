@@ -10,6 +10,8 @@
  * S4. A handle names one cell from its first write until it is dropped. By S2 nothing of it waits for a merge then, so
  *     the next cell may have it.
  * S5. Turns wait for merges of what was written, never for instances that merges cannot free: those would wait for ever.
+ * S6. What is above the limit and was not written lately is swept out faster than turns add to it: a step of a sweep in a
+ *     sparse table frees fewer instances than a step of turns makes.
  */
 import { invariant } from "../base/invariant.js";
 import { Queue } from "../base/queue.js";
@@ -24,8 +26,9 @@ import type { Column, FunctionEntry, Registry } from "./registry.js";
 import type { Rows } from "./rows.js";
 import { decodeStateValue, expiryOf, NEVER } from "./state-value.js";
 
-/** Instances looked at by one step of an eviction sweep. */
+/** Places looked at by one step of an eviction sweep, and when sweeps are behind. */
 const sweepPerStepMax = 512;
+const sweepBehindPerStepMax = 4_096;
 
 export class StateAccess {
   /** Instances in memory. */
@@ -165,7 +168,9 @@ export class StateAccess {
       this.#sweepEpoch = epoch;
       this.#sweep = this.#everyInstance();
     }
-    for (let looked = 0; looked < sweepPerStepMax; looked++) {
+    const isBehind = this.resident > this.#residentMax + this.#unmergedMax; // S6
+    const looks = isBehind ? sweepBehindPerStepMax : sweepPerStepMax;
+    for (let looked = 0; looked < looks; looked++) {
       const { value: instance, done } = this.#sweep.next();
       if (done || !this.crowded) {
         this.#sweep = undefined;

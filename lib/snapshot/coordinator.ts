@@ -88,7 +88,7 @@ export class Coordinator {
     this.#ports = ports;
     this.#log = recovered.log;
     this.merges = recovered.merges;
-    for (const merge of this.merges) merge.startedAt = ports.clock.now();
+    for (const merge of this.merges) merge.startedAt = ports.clock.now(); // their first interval begins
     this.#watermarks = new Map(recovered.watermarks);
     this.#durableWatermarks = new Map(recovered.watermarks);
     this.#pace = new Pace(config.pace, ports.clock.now());

@@ -3,8 +3,8 @@
  *
  * A radix sort on words: the next six bytes of each key are read once into two numbers, which then are dealt out byte by
  * byte, the last byte first, without another look at the keys; bytes in which no two keys of a range differ take no pass.
- * Where the six are equal the next six decide. Measured with half a million state keys: 60 ms, where a quicksort of
- * the same words took 200 and sorting strings 600.
+ * Where the six are equal the next six decide. Measured with half a million state keys: 100 ms, where a quicksort of the
+ * same words took 200.
  */
 import { invariant } from "../base/invariant.js";
 

@@ -6,7 +6,8 @@
  * With a shard on every core a helper has no core of its own: it waits for one behind the shards, and its shard waits for it.
  *
  * Growth: V8 lets a heap grow to four times of what the last collection left. Addresses that leave memory are old by then,
- * so the heap of a shard that keeps few of many addresses is mostly garbage: that is what `residentMax` is to prevent.
+ * so the heap of a shard that keeps few of many addresses is mostly garbage: that is what `residentMax` is to prevent. What
+ * dies while V8 marks outlives that collection, and a large heap is long in marking: growth by a fifth only keeps it small.
  */
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
@@ -15,5 +16,5 @@ import { residentInstancesMax } from "../base/limits.js";
 /** Sets both as the number of shards, and of addresses that each keeps in memory, suggest. */
 export function tuneCollector(shards: number, residentMax: number): void {
   if (shards >= availableParallelism()) setFlagsFromString("--no-parallel-scavenge");
-  if (residentMax < residentInstancesMax) setFlagsFromString("--heap-growing-percent=100");
+  if (residentMax < residentInstancesMax) setFlagsFromString("--heap-growing-percent=20");
 }
