@@ -12,12 +12,13 @@ export const canaryWorlds: Overrides = { features: [] };
 /** Worlds in which it has to be found; about one of three shows it. */
 const seedsMax = 60;
 
-/** The first seed whose world shows the planted bug, undefined when none does. */
-export async function canarySeed(): Promise<number | undefined> {
+/** The first seeds whose worlds show the planted bug: so many, if there are as many. */
+export async function canarySeeds(count: number): Promise<number[]> {
   const takeOut = plantMutant(bug);
   try {
-    for (let seed = 1; seed <= seedsMax; seed++) if (await breaks(seed)) return seed;
-    return undefined;
+    const seeds: number[] = [];
+    for (let seed = 1; seed <= seedsMax && seeds.length < count; seed++) if (await breaks(seed)) seeds.push(seed);
+    return seeds;
   } finally {
     takeOut();
   }

@@ -12,7 +12,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { add, type Batch, type BatchReport, type Failure, runBatch } from "./batch.js";
-import { canarySeed } from "./canary.js";
+import { canarySeeds } from "./canary.js";
 import { features } from "./features.js";
 import { minimise, optionsOf } from "./minimise.js";
 import { type Mutant, mutantNames, plantMutant, worldsOf } from "./mutants.js";
@@ -53,7 +53,7 @@ const overrides: Overrides = {
 const jobs = Math.max(1, Math.min(numberOf("jobs") ?? availableParallelism(), Math.ceil(seeds / batchSeeds)));
 
 const began = performance.now();
-const caught = (await canarySeed()) !== undefined;
+const caught = (await canarySeeds(1)).length === 1;
 if (mutant !== undefined) plantMutant(mutant);
 const { seeds: ran, counts, failures } = await runAll();
 const seconds = (performance.now() - began) / 1000;

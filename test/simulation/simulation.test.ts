@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test, { describe } from "node:test";
 import { add, runBatch } from "./batch.js";
-import { canarySeed, canaryWorlds } from "./canary.js";
+import { canarySeeds, canaryWorlds } from "./canary.js";
 import { features } from "./features.js";
 import { minimise } from "./minimise.js";
 import { mutantNames, plantMutant, worldsOf } from "./mutants.js";
@@ -13,6 +13,11 @@ const seedsWithout = 150;
 const seedsTwice = 20;
 const seedsMax = 500;
 const seedsFile = new URL("../../../test/seeds.txt", import.meta.url);
+
+/** The middle one: of a single world nobody knows how much of it a bug needs. */
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+}
 
 /** The failure of a seed in one line; undefined when no rule was broken. */
 async function failureOf(seed: number, overrides: Overrides = {}): Promise<string | undefined> {
@@ -51,18 +56,24 @@ describe("the engine in simulated worlds", () => {
   });
 
   test("finds the bug that every run of the simulator plants", async () => {
-    assert.notEqual(await canarySeed(), undefined);
+    assert.equal((await canarySeeds(1)).length, 1);
   });
 
-  test("finds a smaller world that breaks the same rule", async () => {
-    const seed = (await canarySeed()) as number;
+  test("finds smaller worlds that break the same rule", async () => {
+    const seeds = await canarySeeds(5);
     const takeOut = plantMutant("norecord");
     try {
-      const least = await minimise(seed, canaryWorlds);
-      assert.ok((least.without?.length ?? 0) > 10, `it does without ${least.without?.length} things`);
-      assert.ok((least.steps ?? Number.POSITIVE_INFINITY) < 200, `it takes ${least.steps} steps`);
-      assert.equal(await failureOf(seed, least), await failureOf(seed, least));
-      assert.notEqual(await failureOf(seed, least), undefined);
+      const least: Overrides[] = [];
+      for (const seed of seeds) {
+        const smaller = await minimise(seed, canaryWorlds);
+        assert.notEqual(await failureOf(seed, smaller), undefined);
+        assert.equal(await failureOf(seed, smaller), await failureOf(seed, smaller));
+        least.push(smaller);
+      }
+      const without = median(least.map((smaller) => smaller.without?.length ?? 0));
+      assert.ok(without > 10, `most do without ${without} things`);
+      const steps = median(least.map((smaller) => smaller.steps ?? Number.POSITIVE_INFINITY));
+      assert.ok(steps < 200, `most take ${steps} steps`);
     } finally {
       takeOut();
     }
