@@ -1,8 +1,7 @@
 /**
  * The cells that were written in one epoch, in the order of their first writes. The shard adds them, its capture takes
  * them out one by one. Then the list is used again: as a new array for each epoch it grew to hundreds of thousands in the
- * young generation, was copied there, walked by each collection and promoted (a tenth of a shard's time with a million
- * addresses).
+ * young generation, was copied there, walked by collections and promoted.
  *
  * Owner and thread: the shard.
  * E1. Places that were taken, or were not filled yet, hold undefined: no cell is kept in memory by an earlier epoch.
