@@ -115,12 +115,6 @@ export class Instance extends StateCell {
     return this.entry.storedId(this.id);
   }
 
-  /** The cells in memory. */
-  *cells(): Generator<StateCell> {
-    if (this.value !== UNREAD) yield this;
-    for (const cell of this.others ?? []) if (cell !== undefined) yield cell;
-  }
-
   /** `namespace/name@id` */
   override toString(): string {
     return `${this.entry.type}@${this.id}`;

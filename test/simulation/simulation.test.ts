@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test, { describe } from "node:test";
+import { median } from "../../bench/statistics.js";
 import { add, runBatch } from "./batch.js";
 import { canarySeeds, canaryWorlds } from "./canary.js";
 import { features } from "./features.js";
@@ -13,11 +14,6 @@ const seedsWithout = 150;
 const seedsTwice = 20;
 const seedsMax = 500;
 const seedsFile = new URL("../../../test/seeds.txt", import.meta.url);
-
-/** The middle one: of a single world nobody knows how much of it a bug needs. */
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
-}
 
 /** The failure of a seed in one line; undefined when no rule was broken. */
 async function failureOf(seed: number, overrides: Overrides = {}): Promise<string | undefined> {
@@ -60,7 +56,7 @@ describe("the engine in simulated worlds", () => {
   });
 
   test("finds smaller worlds that break the same rule", async () => {
-    const seeds = await canarySeeds(5);
+    const seeds = await canarySeeds(5); // of a single world nobody knows how much of it a bug needs
     const takeOut = plantMutant("norecord");
     try {
       const least: Overrides[] = [];
