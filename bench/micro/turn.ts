@@ -7,7 +7,6 @@ import {
   receivePerStepMax,
   recentRowsMax,
   recentSlabBytes,
-  residentInstancesMax,
   timersResidentMax,
   turnsPerStepMax,
   unmergedCellsMin,
@@ -91,7 +90,7 @@ function newShard(): Shard {
     rejects: undefined as never, // nothing is
   };
   const limits = {
-    residentInstancesMax,
+    residentInstancesMax: Number.POSITIVE_INFINITY,
     admissionBytesMax,
     overloadBytesMax,
     turnAttemptsMax: 1,
@@ -100,7 +99,7 @@ function newShard(): Shard {
     timersResidentMax,
     recentRowsMax,
     recentSlabBytes,
-    unmergedCellsMax: unmergedCellsMin,
+    unmergedCellsMin,
     receivePerStepMax,
     turnsPerStepMax,
     captureRowsPerStepMax,
@@ -131,6 +130,7 @@ function newShard(): Shard {
       wakeShard: () => {},
       wakeStorage: () => {},
       wakeForRoom: () => {},
+      roomFor: () => Number.POSITIVE_INFINITY,
       wakeSelf: () => {},
       offload: () => Promise.reject(new Error("nothing is offloaded")),
       noteTurns: () => {},

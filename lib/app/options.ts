@@ -15,7 +15,6 @@ import {
   receivePerStepMax,
   recentRowsMax,
   recentSlabBytes,
-  residentInstancesMax,
   shardsMax,
   timersResidentMax,
   turnAttemptsMax,
@@ -64,9 +63,12 @@ export interface StartOptions {
   /** Time a synchronous turn may hold its thread before the thread is replaced, in milliseconds. Default 30,000. */
   readonly watchdogMs?: number;
   /**
-   * Addresses one shard keeps in memory, some 200 bytes each; idle clean ones above are evicted and read again on use. While
-   * merges are behind there are at most twice as many, or 131,072 more. Default 1,000,000. With less, V8 collects old garbage
-   * of this process when a heap has grown by a fifth (`--heap-growing-percent=20`): what was evicted is such.
+   * Addresses one shard keeps in memory at most, some 200 bytes each beside their state; idle clean ones above are evicted
+   * and read again on use. While merges are behind there are at most twice as many, or 131,072 more. Default: as many as
+   * there is memory for. In any case what lives in the heap of a shard's thread is to stay below half of the heap's limit
+   * (`shardHeapMb`), and that of all shards below a quarter of the memory of the machine or container; garbage comes on
+   * top, at most as much again. With less than 1,000,000, V8 collects old garbage of this process when a heap has grown by a
+   * fifth (`--heap-growing-percent=20`): what was evicted is such.
    */
   readonly residentMax?: number;
   /**
@@ -131,7 +133,10 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
     throw bad("checkpoint must be an object such as { intervalMs: 50 }");
   checkKeys(checkpoint, knownCheckpoint, "checkpoint.");
   const directory = resolve(dataDir);
-  const residentMax = integer(options.residentMax ?? residentInstancesMax, "residentMax", 1, 2 ** 31);
+  const residentMax =
+    options.residentMax === undefined
+      ? Number.POSITIVE_INFINITY
+      : integer(options.residentMax, "residentMax", 1, 2 ** 31);
   return {
     moduleUrl: moduleUrlOf(module),
     dataDir: directory,
@@ -150,7 +155,7 @@ export function resolveOptions(module: URL | string, options: StartOptions): Res
       receivePerStepMax,
       turnsPerStepMax,
       captureRowsPerStepMax,
-      unmergedCellsMax: Math.max(unmergedCellsMin, residentMax),
+      unmergedCellsMin,
     },
     generation: {
       pace: {

@@ -66,7 +66,7 @@ export const napsMax = 40;
 
 /**
  * Values that a shard has written and its base has not yet, above which turns wait for merges while more addresses are
- * in memory than may be: half as many as may be, and no less than this. The more a merge takes, the fewer pages it
+ * in memory than may be: as many as may be, and no less than this. The more a merge takes, the fewer pages it
  * writes for each.
  */
 export const unmergedCellsMin = 128 * 1024;
@@ -80,8 +80,16 @@ export const messageBytesEstimate = 160;
 /** Bytes that `app.send` and `app.ask` may have accepted and not yet committed before further calls wait. */
 export const gatewayBytesMax = 16 * MiB;
 
-/** Resident instances of one shard above which clean idle ones are evicted. */
-export const residentInstancesMax = 1_000_000;
+/**
+ * What lives in a shard's heap may take this part of the most that V8 gives it, and all shards together this part of the
+ * machine's memory; above that clean idle instances are evicted. V8's garbage comes on top, at most as much again.
+ */
+export const residentHeapShareMax = 1 / 2;
+export const residentMemoryShareMax = 1 / 4;
+/** So many instances stay whatever else is in the heap. */
+export const residentInstancesMin = 1_000;
+/** With fewer resident instances than this per shard, most of a heap would be what was evicted. */
+export const residentFewMax = 1_000_000;
 
 /** A record of the log. */
 export const logRecordBytesMax = 1 * MiB;

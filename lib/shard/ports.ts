@@ -58,6 +58,7 @@ export interface TurnsNote {
 
 /** The limits a user or a test may choose. */
 export interface ShardLimits {
+  /** Infinite for as many as there is memory for. */
   readonly residentInstancesMax: number;
   readonly admissionBytesMax: number;
   readonly overloadBytesMax: number;
@@ -67,7 +68,7 @@ export interface ShardLimits {
   readonly timersResidentMax: number;
   readonly recentRowsMax: number;
   readonly recentSlabBytes: number;
-  readonly unmergedCellsMax: number;
+  readonly unmergedCellsMin: number;
   readonly receivePerStepMax: number;
   readonly turnsPerStepMax: number;
   readonly captureRowsPerStepMax: number;
@@ -172,6 +173,8 @@ export interface ShardPorts {
   wakeForRoom(from: number): void;
   /** Asks for another step of this shard: something happened on its own thread. */
   wakeSelf(): void;
+  /** How many instances memory has room for, when there are so many now. Asked at each capture. */
+  roomFor(resident: number): number;
   /** Runs a function of a module beside the shards; settles on the shard's thread. */
   offload(module: string, name: string, input: TaskInput, signal: AbortSignal): Promise<unknown>;
   /** Keeps a note over the death of the process; it replaces the one before. */

@@ -389,6 +389,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
 
   captureEffects(epoch: number): CapturedEffects {
     const inFlight = this.inFlight;
+    this.#state.fitInto(this.#ports.roomFor(this.#state.resident));
     const effects: CapturedEffects = {
       epoch,
       cells: this.#state.takeDirty(epoch),

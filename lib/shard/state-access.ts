@@ -21,7 +21,7 @@ import { keyGroupOfHash } from "../partition/key-groups.js";
 import { stateKey } from "../store/row-key.js";
 import { CellList } from "./cell-list.js";
 import { ABSENT, FurtherCell, Instance, type Message, type StateCell, UNREAD } from "./instance.js";
-import type { ShardConfig } from "./ports.js";
+import type { ShardConfig, ShardLimits } from "./ports.js";
 import type { Column, FunctionEntry, Registry } from "./registry.js";
 import type { Rows } from "./rows.js";
 import { decodeStateValue, expiryOf, NEVER } from "./state-value.js";
@@ -45,9 +45,11 @@ export class StateAccess {
   readonly #registry: Registry;
   readonly #rows: Rows;
   readonly #codec: PayloadCodec;
-  readonly #residentMax: number;
+  readonly #limits: ShardLimits;
+  /** What was configured, or less where memory has less room. */
+  #residentMax: number;
+  #unmergedMax: number;
   readonly #keyGroups: number;
-  readonly #unmergedMax: number;
   readonly #wall: () => number;
   #sweep: Iterator<Instance> | undefined;
   #sweepEpoch = -1;
@@ -63,9 +65,18 @@ export class StateAccess {
     this.#registry = registry;
     this.#rows = rows;
     this.#codec = codec;
+    this.#limits = limits;
     this.#residentMax = limits.residentInstancesMax;
+    this.#unmergedMax = Math.max(limits.unmergedCellsMin, limits.residentInstancesMax);
     this.#keyGroups = keyGroups;
-    this.#unmergedMax = limits.unmergedCellsMax;
+  }
+
+  /** Memory has room for so many instances. Where that is the limit, what merges have to wait for is in the room, too. */
+  fitInto(room: number): void {
+    const { residentInstancesMax, unmergedCellsMin } = this.#limits;
+    const fits = residentInstancesMax <= room;
+    this.#residentMax = fits ? residentInstancesMax : room;
+    this.#unmergedMax = fits ? Math.max(unmergedCellsMin, residentInstancesMax) : Math.floor(room / 2);
   }
 
   /** More instances are in memory than should be. */

@@ -14,12 +14,11 @@ import { mergeSliceRowsMax } from "../base/limits.js";
 import type { BaseWriter, Row } from "../store/base.js";
 import type { CellRows } from "./delta.js";
 import { FoldedRows } from "./folded-rows.js";
+import { OrderedRows } from "./key-order.js";
 
 interface RunningMerge {
   readonly epoch: number;
-  readonly rows: FoldedRows;
-  /** The rows in key order, by their numbers. */
-  readonly order: Uint32Array;
+  readonly rows: OrderedRows;
   next: number;
 }
 
@@ -74,8 +73,10 @@ export class Merge {
   get overlay(): ReadonlyMap<string, Uint8Array | null> {
     invariant(this.#running === undefined, "the overlay is read before merges run");
     const overlay = new Map<string, Uint8Array | null>();
-    for (let row = 0; row < this.#folded.size; row++) {
-      overlay.set(this.#folded.keyText(row), this.#folded.value(row) ?? null);
+    const { size, places } = this.#folded;
+    for (let row = 0; row < size; row++) {
+      const { buffer, byteOffset, length } = places.key(row);
+      overlay.set(Buffer.from(buffer, byteOffset, length).toString("latin1"), places.value(row) ?? null);
     }
     return overlay;
   }
@@ -84,8 +85,8 @@ export class Merge {
   start(now: number): void {
     invariant(!this.running, "one merge at a time");
     this.startedAt = now;
-    const rows = this.#folded;
-    this.#running = { epoch: this.#foldedEpoch, rows, order: rows.inKeyOrder(), next: 0 }; // G2
+    const { places, size } = this.#folded;
+    this.#running = { epoch: this.#foldedEpoch, rows: new OrderedRows(places, size), next: 0 }; // G2
     this.#folded = new FoldedRows();
     this.#byKey = false;
     this.bytes = 0;
@@ -95,15 +96,14 @@ export class Merge {
   slice(rowsMax = mergeSliceRowsMax): boolean {
     const running = this.#running;
     invariant(running !== undefined, "a merge runs");
-    const end = Math.min(running.order.length, running.next + rowsMax);
+    const { places, length } = running.rows;
+    const end = Math.min(length, running.next + rowsMax);
     const rows: Row[] = [];
-    running.rows.touch(running.order, running.next, end);
-    for (let i = running.next; i < end; i++) {
-      const row = running.order[i];
-      rows.push({ key: running.rows.key(row), value: running.rows.value(row) });
-    }
+    running.rows.order(end);
+    places.touch(running.next, end);
+    for (let row = running.next; row < end; row++) rows.push({ key: places.key(row), value: places.value(row) });
     running.next = end;
-    if (end < running.order.length) {
+    if (end < length) {
       this.base.apply(rows);
       return false;
     }

@@ -11,10 +11,10 @@
  */
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
-import { residentInstancesMax } from "../base/limits.js";
+import { residentFewMax } from "../base/limits.js";
 
 /** Sets both as the number of shards, and of addresses that each keeps in memory, suggest. */
 export function tuneCollector(shards: number, residentMax: number): void {
   if (shards >= availableParallelism()) setFlagsFromString("--no-parallel-scavenge");
-  if (residentMax < residentInstancesMax) setFlagsFromString("--heap-growing-percent=20");
+  if (residentMax < residentFewMax) setFlagsFromString("--heap-growing-percent=20");
 }

@@ -29,6 +29,7 @@ import { openBaseReader } from "../store/lmdb-base.js";
 import { gatewaySender } from "../store/row-key.js";
 import { loadApp } from "./app-module.js";
 import { expose } from "./control-plane.js";
+import { HeapRoom } from "./heap-room.js";
 import { OffloadClient } from "./offload-client.js";
 import { StepLoop } from "./step-loop.js";
 import {
@@ -135,6 +136,7 @@ class ShardThread {
       (port, shard) => port && new Doorbell(control.words, control.parkedIndex(shard), port),
     );
     const storageBell = new Doorbell(control.words, control.storageParkedIndex, storagePort);
+    const room = new HeapRoom(generation.shards);
     return new Shard(
       { ...generation, index, app },
       {
@@ -154,6 +156,7 @@ class ShardThread {
           } else if (control.roomWanted(from)) bells[from]?.ringIfParked();
         },
         wakeSelf: () => this.#loop?.wake(),
+        roomFor: (resident) => room.for(resident),
         offload: (module, name, input, signal) => this.#offload.run(module, name, input, signal),
         noteTurns: (note) => notes.write(turnsNoteName(index), note),
         report: (event) => this.#report(event),

@@ -179,6 +179,22 @@ describe("stored state", () => {
     }
   });
 
+  appTest("larger than the heaps of all threads leaves memory, and no thread dies", async (lab) => {
+    const app = await lab.start("shelf", { shardHeapMb: 64 });
+    const count = lab.shards * 10_000;
+    const noteOf = (n: number): string => String(n).padEnd(10_000, ".");
+    for (let from = 0; from < count; from += 500) {
+      const puts = Array.from({ length: 500 }, (_, n) => shelf.at(`i${from + n}`));
+      await Promise.all(puts.map((at, n) => app.ask(at, { kind: "note", note: noteOf(from + n) })));
+    }
+    await app.drained();
+    for (let n = 0; n < count; n += 500) {
+      assert.equal((await app.ask(shelf.at(`i${n}`), { kind: "read" })).note, noteOf(n));
+    }
+    const { restarts, turns } = app.status();
+    assert.deepEqual({ restarts, turns }, { restarts: 0, turns: count + count / 500 });
+  });
+
   appTest("of an address that destroyed itself is gone for good, and the address begins anew", async (lab) => {
     let app = await lab.start("shelf");
     const ours = shelf.at("d");

@@ -32,6 +32,8 @@ export interface GenerationPort {
   /** The storage thread goes on for a moment, while shards stand in the middle of a step. */
   advanceStorage(): void;
   readonly random: Random;
+  /** What memory has room for is drawn from these. */
+  readonly rooms: Random;
   readonly clock: Clock;
   openReader(shard: number): BaseReader;
   /** Promises may have been settled: microtasks have to be drained. */
@@ -84,6 +86,8 @@ class Seat {
   mode: Mode = "starting";
   rung = false;
   due = Number.POSITIVE_INFINITY;
+  /** Instances that its memory has room for. */
+  room = Number.POSITIVE_INFINITY;
   /** It stands in the middle of something, while others go on. */
   running = false;
 }
@@ -138,7 +142,7 @@ export class Generation {
         timersResidentMax: [2, 16, 1_000][params.keyGroups % 3],
         recentRowsMax: [4, 40, 1_000_000][params.addresses % 3],
         recentSlabBytes: [512, 8 * 1024][params.addresses % 2],
-        unmergedCellsMax: [2, 10, 1_000_000][params.addresses % 3],
+        unmergedCellsMin: [2, 10, 1_000_000][params.addresses % 3],
         receivePerStepMax: params.receivePerStepMax,
         turnsPerStepMax: params.turnsPerStepMax,
         captureRowsPerStepMax: params.captureRowsPerStepMax,
@@ -344,12 +348,21 @@ export class Generation {
           seat.rung = true;
           this.#port.asynchronous();
         },
+        roomFor: () => this.#room(seat),
         offload: (module, name, input, signal) => this.#port.offload(module, name, input, signal),
         noteTurns: (note) => this.#port.noteTurns(index, note),
         report: (event) => this.#port.report(event),
       },
       unpackRestored(packRestored(this.#recovered.shards[index])),
     );
+  }
+
+  /** Collections of the heap come when they come, and what they find depends on all that lives there. */
+  #room(seat: Seat): number {
+    const { rooms } = this.#port;
+    const { roomP } = this.#params;
+    if (roomP > 0 && rooms.next() < roomP) seat.room = [1, 2, Number.POSITIVE_INFINITY][rooms.below(3)];
+    return seat.room;
   }
 
   /** A ring whose positions wrap soon. */

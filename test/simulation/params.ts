@@ -81,6 +81,8 @@ export interface Params {
   readonly lagP: number;
   /** Many messages come at once and find large rings. */
   readonly crowded: boolean;
+  /** How often, at a capture, memory has another room than before: for one instance, for two, or for any number. */
+  readonly roomP: number;
   readonly steps: number;
   readonly crashes: number;
   /** The steps that they come before. */
@@ -129,6 +131,7 @@ const conditions: { readonly [name: string]: Partial<Params> } = {
   wrap: { nearWrap: false },
   age: { firstEpoch: 0 },
   eviction: { residentInstancesMax: 1_000 },
+  memory: { roomP: 0 },
   admission: { admissionBytesMax: 1_000_000 },
   timeouts: { turnTimeoutMs: 60_000 },
   latency: { syncMsMax: 0 },
@@ -150,7 +153,8 @@ export function streamOf(seed: number, part: string): Random {
 
 /** The world of a seed, with what the run changes in it. */
 export function paramsOf(seed: number, overrides: Overrides): Params {
-  const drawn = { ...draw(streamOf(seed, "params")), ...drawSlices(streamOf(seed, "slices")) };
+  const roomP = picking(streamOf(seed, "room"))(0, 0, 0.3);
+  const drawn = { ...draw(streamOf(seed, "params")), ...drawSlices(streamOf(seed, "slices")), roomP };
   const { without = [], steps = drawn.steps, crashes = drawn.crashes, addresses = drawn.addresses } = overrides;
   const lacking = without.map((name) => conditions[name] ?? {});
   const weights = drawn.weights.map((weight, action) => (without.includes(actionNames[action]) ? 0 : weight));
@@ -175,7 +179,7 @@ function picking(random: Random): <T>(...choices: readonly T[]) => T {
   return (...choices) => choices[random.below(choices.length)];
 }
 
-function draw(random: Random): Omit<Params, keyof Slices> {
+function draw(random: Random): Omit<Params, keyof Slices | "roomP"> {
   const pick = picking(random);
   const chance = (p: number): boolean => random.next() < p;
   const shards = pick(1, 2, 2, 2, 3, 3, 3, 4, 5, 6);

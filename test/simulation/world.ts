@@ -116,6 +116,7 @@ export class World {
   readonly #met = new Map<string, number>();
   #hash: number;
   readonly #random: Random;
+  readonly #rooms: Random;
   readonly #features: SimFeature[] = [];
   readonly #workload: Workload;
   readonly #disk: SimDisk;
@@ -188,6 +189,7 @@ export class World {
   constructor(seed: number, overrides: Overrides = {}) {
     const random = streamOf(seed, "scheduler");
     this.#random = random;
+    this.#rooms = streamOf(seed, "rooms");
     this.#hash = seed | 0;
     this.params = paramsOf(seed, overrides);
     this.#statistics = {
@@ -1069,6 +1071,7 @@ export class World {
   #generationPort(layout: number): GenerationPort {
     return {
       random: this.#random,
+      rooms: this.#rooms,
       clock: this.#clock,
       advanceStorage: () => {
         if (this.#random.below(2) === 0) this.#advanceStorage();
