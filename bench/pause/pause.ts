@@ -14,10 +14,12 @@ import { GapNotes, gapNotedMs } from "./gap-notes.js";
 
 /** The part of a round that is looked at: not its start nor its end, when not all chains are on their way. */
 const fullLoad = { from: 0.2, to: 0.8 };
+/** Rounds before the first that counts: V8 compiles for some seconds, on the cores of the shards. */
+const warmRounds = 4;
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const { quick, log, keys = 10_000, shards = 2, chains = 500 } = options;
-  const rounds = options.rounds ?? (quick ? 2 : 7);
+  const rounds = options.rounds ?? (quick ? 2 : 15);
   const messages = options.messages ?? (quick ? 300_000 : 4_000_000);
   const notes = new GapNotes(shards);
   const engine = await HopRun.start({
@@ -29,7 +31,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     log,
   });
   try {
-    await engine.round();
+    for (let round = 0; round < warmRounds; round++) await engine.round();
     const all = new TimeHistogram();
     const p99s: number[] = [];
     const rates: number[] = [];
