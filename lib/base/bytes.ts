@@ -5,6 +5,8 @@ import { type ErrorCode, HoldfastError } from "./errors.js";
 import { invariant } from "./invariant.js";
 
 const initialBytes = 256;
+/** Memory of a writer that is not kept in case, and not copied to be taken. */
+const largeBytes = 256 * 1024;
 /** Above this a loop over char codes is slower than the call into the runtime (measured: they meet near 28). */
 const shortTextUnits = 24;
 /** The same for reading, where the loop loses earlier (measured: they meet near 7). */
@@ -20,14 +22,17 @@ const twoTo32 = 4_294_967_296;
  * A growable buffer. Owner and thread: whoever made it, one at a time.
  *
  * W1. 0 <= length <= capacity; bytes at and above `length` are garbage.
- * W2. The memory is the writer's own ArrayBuffer, never Node's pool, and never leaves it: `take` copies.
+ * W2. The memory is the writer's own ArrayBuffer, never Node's pool. `take` copies what is small; of large memory that is
+ *     mostly filled the writer lets go, and grows to about as much at once when it is written to again.
  */
 export class ByteWriter {
-  #buffer: Buffer;
+  #buffer: Buffer<ArrayBuffer>;
   #memory: Uint8Array;
   #words: Int32Array;
   #fields: DataView;
   #length = 0;
+  /** What it grows to at least: what it held when it let go of its memory, and a part more (W2). */
+  #expected = 0;
 
   constructor(capacity = initialBytes) {
     this.#buffer = allocate(Math.max(capacity, 16));
@@ -163,12 +168,24 @@ export class ByteWriter {
     return new Uint8Array(this.#buffer.buffer, 0, this.#length);
   }
 
-  /** A copy of what was written in an ArrayBuffer of exactly that size (transferable); the writer is then empty. */
+  /**
+   * What was written, in an ArrayBuffer that nobody else has (transferable): of exactly that size, or of at most twice as
+   * much when it is large. The writer is then empty.
+   */
   take(): Uint8Array<ArrayBuffer> {
-    const taken = new Uint8Array(this.#length);
-    taken.set(this.view()); // W2
+    const length = this.#length;
+    const capacity = this.#buffer.length;
     this.#length = 0;
+    if (capacity < largeBytes) return copyOf(this.#memory, length);
+    const isFilled = 2 * length >= capacity;
+    const taken = isFilled ? new Uint8Array(this.#buffer.buffer, 0, length) : copyOf(this.#memory, length);
+    if (isFilled || 4 * length < capacity) this.#letGo(length); // W2
     return taken;
+  }
+
+  #letGo(length: number): void {
+    this.#use(allocate(initialBytes));
+    this.#expected = length < largeBytes ? 0 : length + (length >>> 2);
   }
 
   #shortLatin1(text: string, count: number): boolean {
@@ -194,13 +211,24 @@ export class ByteWriter {
   }
 
   #grow(needed: number): void {
-    const grown = allocate(Math.max(needed, this.#buffer.length * 2));
+    const grown = allocate(Math.max(needed, this.#buffer.length * 2, this.#expected));
     grown.set(this.view());
-    this.#buffer = grown;
-    this.#memory = new Uint8Array(grown.buffer);
-    this.#words = new Int32Array(grown.buffer);
-    this.#fields = new DataView(grown.buffer);
+    this.#expected = 0;
+    this.#use(grown);
   }
+
+  #use(buffer: Buffer<ArrayBuffer>): void {
+    this.#buffer = buffer;
+    this.#memory = new Uint8Array(buffer.buffer);
+    this.#words = new Int32Array(buffer.buffer);
+    this.#fields = new DataView(buffer.buffer);
+  }
+}
+
+function copyOf(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(length);
+  copy.set(bytes.subarray(0, length));
+  return copy;
 }
 
 /** Memory of its own, of whole words. */

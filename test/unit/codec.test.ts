@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
+import fc from "fast-check";
 import { ByteReader, ByteWriter } from "../../lib/base/bytes.js";
 import { isHoldfastError } from "../../lib/base/errors.js";
 import { MiB, payloadBytesMax, payloadDepthMax } from "../../lib/base/limits.js";
@@ -266,6 +267,40 @@ describe("byte writer and reader", () => {
     writer.u32(9);
     assert.deepEqual(taken, new Uint8Array([7, 0, 0, 0]));
     assert.equal(structuredClone(taken, { transfer: [taken.buffer] }).length, 4);
+  });
+
+  test("taken bytes are those written, whatever was taken before, and their memory is nobody else's", () => {
+    const lengths = fc.array(fc.oneof(fc.nat(2_000), fc.nat(3_000_000)), { maxLength: 8 });
+    fc.assert(
+      fc.property(lengths, (taken) => {
+        const writer = new ByteWriter();
+        const kept = taken.map((length, n) => {
+          for (let left = length; left > 0; left -= 50_000)
+            writer.bytes(new Uint8Array(Math.min(left, 50_000)).fill(n));
+          assert.equal(writer.length, length);
+          return writer.take();
+        });
+        assert.equal(writer.length, 0);
+        writer.bytes(new Uint8Array(1_000).fill(255));
+        assert.equal(new Set([writer.memory, ...kept].map(({ buffer }) => buffer)).size, kept.length + 1);
+        for (const [n, bytes] of kept.entries()) {
+          assert.equal(bytes.length, taken[n]);
+          assert.ok(bytes.every((byte) => byte === n));
+          assert.ok(bytes.buffer.byteLength <= 2 * bytes.length);
+          assert.equal(structuredClone(bytes, { transfer: [bytes.buffer] }).length, taken[n]);
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("a writer that held much for once does not keep the memory for it", () => {
+    const writer = new ByteWriter();
+    for (const length of [4_000_000, 10, 10]) {
+      writer.bytes(new Uint8Array(length));
+      writer.take();
+    }
+    assert.ok(writer.memory.length < 4_000);
   });
 
   test("reserved bytes are patched later, across growth", () => {
