@@ -15,7 +15,7 @@ import { GapNotes, gapNotedMs } from "./gap-notes.js";
 /** The part of a round that is looked at: not its start nor its end, when not all chains are on their way. */
 const fullLoad = { from: 0.2, to: 0.8 };
 /** Rounds before the first that counts: V8 compiles for some seconds, on the cores of the shards. */
-const warmRounds = 4;
+const warmRounds = { full: 4, quick: 1 };
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const { quick, log, keys = 10_000, shards = 2, chains = 500 } = options;
@@ -31,7 +31,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     log,
   });
   try {
-    for (let round = 0; round < warmRounds; round++) await engine.round();
+    for (let round = 0; round < (quick ? warmRounds.quick : warmRounds.full); round++) await engine.round();
     const all = new TimeHistogram();
     const p99s: number[] = [];
     const rates: number[] = [];

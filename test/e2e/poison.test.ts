@@ -95,15 +95,22 @@ describe("a message that kills the process every time", () => {
   appTest(
     "in the middle of its async turn is quarantined after more of them, as anybody may have ended those",
     (lab) => {
-      const { end } = startUntilFound(lab, "process later", suspiciousStarts - 1 + pendingEndsMax);
+      // Before it kills, a start may commit something: then that one was not in vain, and suspicion begins later.
+      const fewest = suspiciousStarts - 1 + pendingEndsMax;
+      const { end } = startUntilFound(lab, "process later", fewest, 5 * fewest);
       assert.deepEqual(end, { code: "HF_KILLS_WORKER", attempts: pendingEndsMax, waiting: 1, others: 41 });
       return Promise.resolve();
     },
   );
 });
 
-/** Starts the process of its own until it does not die: what it says at its end. */
-function startUntilFound(lab: Lab, how: string, deaths: number): { readonly until: string; readonly end: unknown } {
+/** Starts the process of its own until it does not die, so many times: what it says at its end. */
+function startUntilFound(
+  lab: Lab,
+  how: string,
+  fewest: number,
+  most = fewest,
+): { readonly until: string; readonly end: unknown } {
   const until = join(lab.folder, "never");
   for (let died = 0; ; died++) {
     const args = [program, lab.dataDir, String(lab.shards), died === 0 ? "first" : "again", until, how];
@@ -111,10 +118,10 @@ function startUntilFound(lab: Lab, how: string, deaths: number): { readonly unti
     const said = run.stdout + run.stderr;
     assert.notEqual(run.signal, "SIGTERM", said);
     if (run.status === 0) {
-      assert.equal(died, deaths, said);
+      assert.ok(died >= fewest, `found after ${died}: ${said}`);
       return { until, end: JSON.parse(said.trim().split("\n").at(-1) ?? "") };
     }
-    assert.ok(died < deaths, `it is not found: ${said}`);
+    assert.ok(died < most, `it is not found: ${said}`);
   }
 }
 
