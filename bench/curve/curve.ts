@@ -59,8 +59,8 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     series.textLength.push(await measure(x, { ...usual, textLength: x, messages: fitting }));
   }
   for (const x of addressCounts.filter((count) => count <= addressesMax)) {
-    const messages = Math.max(usual.messages, x / 2); // a round has its part of the merges, which take millions of rows
-    series.addresses.push(await measure(x, { ...usual, keys: x, messages }));
+    const perRound = Math.max(usual.messages, x / 2); // each has its part of the merges, which take millions of rows
+    series.addresses.push(await measure(x, { ...usual, keys: x, messages: perRound }));
   }
   const base = series.addresses.find(({ x }) => x === usual.keys) ?? series.addresses[0];
   const last = series.addresses[series.addresses.length - 1];
