@@ -20,8 +20,9 @@ export class HeapRoom {
 
   constructor(shards: number) {
     const memory = Math.min(totalmem(), process.constrainedMemory() || totalmem()); // 0 where no limit is known
-    const share = (memory * residentMemoryShareMax) / shards;
-    this.#bytesMax = Math.min(share, (resourceLimits.maxOldGenerationSizeMb as number) * MiB * residentHeapShareMax);
+    const young = (resourceLimits.maxYoungGenerationSizeMb ?? 0) * MiB;
+    const old = getHeapStatistics().heap_size_limit - young; // `resourceLimits` know nothing of --max-old-space-size
+    this.#bytesMax = Math.min((memory * residentMemoryShareMax) / shards, old * residentHeapShareMax);
   }
 
   /** Instances that there is room for, when there are so many now; measured after each collection of the whole heap. */
