@@ -9,7 +9,7 @@ const initialBytes = 256;
  * Memory of a writer that is not kept in case, and not copied to be taken. With 256 KiB, below deltas of 600, throughput
  * with commits was 0.80 to 0.90 of that without, in runs beside others at 0.93 to 0.98 that copied.
  */
-const largeBytes = 8 * 1024 * 1024;
+const largeBytes = 2 * 1024 * 1024;
 /** Above this a loop over char codes is slower than the call into the runtime (measured: they meet near 28). */
 const shortTextUnits = 24;
 /** The same for reading, where the loop loses earlier (measured: they meet near 7). */
