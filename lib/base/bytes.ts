@@ -30,7 +30,7 @@ const twoTo32 = 4_294_967_296;
  */
 export class ByteWriter {
   #buffer: Buffer<ArrayBuffer>;
-  #memory: Uint8Array;
+  #memory: Uint8Array<ArrayBuffer>;
   #words: Int32Array;
   #fields: DataView;
   #length = 0;
@@ -167,7 +167,7 @@ export class ByteWriter {
   }
 
   /** A view on what was written, valid until the next write. */
-  view(): Uint8Array {
+  view(): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.#buffer.buffer, 0, this.#length);
   }
 
@@ -178,11 +178,11 @@ export class ByteWriter {
   take(): Uint8Array<ArrayBuffer> {
     const length = this.#length;
     const capacity = this.#buffer.length;
+    const isLarge = capacity >= largeBytes;
+    const isFilled = isLarge && 2 * length >= capacity;
+    const taken = isFilled ? this.view() : this.#memory.slice(0, length);
     this.#length = 0;
-    if (capacity < largeBytes) return copyOf(this.#memory, length);
-    const isFilled = 2 * length >= capacity;
-    const taken = isFilled ? new Uint8Array(this.#buffer.buffer, 0, length) : copyOf(this.#memory, length);
-    if (isFilled || 4 * length < capacity) this.#letGo(length); // W2
+    if (isFilled || (isLarge && 4 * length < capacity)) this.#letGo(length); // W2
     return taken;
   }
 
@@ -226,12 +226,6 @@ export class ByteWriter {
     this.#words = new Int32Array(buffer.buffer);
     this.#fields = new DataView(buffer.buffer);
   }
-}
-
-function copyOf(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
-  const copy = new Uint8Array(length);
-  copy.set(bytes.subarray(0, length));
-  return copy;
 }
 
 /** Memory of its own, of whole words. */

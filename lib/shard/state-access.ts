@@ -47,8 +47,8 @@ export class StateAccess {
   readonly #codec: PayloadCodec;
   readonly #limits: ShardLimits;
   /** What was configured, or less where memory has less room. */
-  #residentMax: number;
-  #unmergedMax: number;
+  #residentMax = Number.POSITIVE_INFINITY;
+  #unmergedMax = Number.POSITIVE_INFINITY;
   readonly #keyGroups: number;
   readonly #wall: () => number;
   #sweep: Iterator<Instance> | undefined;
@@ -66,8 +66,7 @@ export class StateAccess {
     this.#rows = rows;
     this.#codec = codec;
     this.#limits = limits;
-    this.#residentMax = limits.residentInstancesMax;
-    this.#unmergedMax = Math.max(limits.unmergedCellsMin, limits.residentInstancesMax);
+    this.fitInto(Number.POSITIVE_INFINITY);
     this.#keyGroups = keyGroups;
   }
 

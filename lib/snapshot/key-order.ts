@@ -12,7 +12,7 @@
  */
 import { invariant } from "../base/invariant.js";
 import { touchedTogether } from "../base/limits.js";
-import { RowPlaces } from "./row-places.js";
+import type { RowPlaces } from "./row-places.js";
 
 /** Rows in key order, as far as they were wanted. */
 export class OrderedRows {
@@ -22,7 +22,6 @@ export class OrderedRows {
   /** Key groups, and rows, that are in order (O1). */
   #groups = 0;
   #rows = 0;
-  readonly #range = new KeyRange();
 
   /** Of the first `count` rows. */
   constructor(rows: RowPlaces, count: number) {
@@ -40,7 +39,7 @@ export class OrderedRows {
     invariant(end <= this.length, "only rows that are there are put in order");
     const from = this.#rows;
     while (this.#rows < end) this.#rows = this.#ends[this.#groups++];
-    if (this.#rows > from) this.#range.sort(this.places, from, this.#rows);
+    if (this.#rows > from) new KeyRange(this.places, from, this.#rows).sort();
   }
 }
 
@@ -143,24 +142,31 @@ class Dealt {
   }
 }
 
-/** One range of rows at a time. */
+/** A range of rows while it is sorted. */
 class KeyRange {
-  #dealt = new Dealt(RowPlaces.empty);
-  #spare = new Dealt(RowPlaces.empty);
+  readonly #rows: RowPlaces;
+  readonly #from: number;
+  readonly #dealt: Dealt;
+  readonly #spare: Dealt;
   /** A row that is out of the list. */
-  #held = new Dealt(RowPlaces.empty);
+  readonly #held: Dealt;
   readonly #starts = new Uint32Array(256);
   /** The bits in which what was read last differs: three words and the lengths. */
   readonly #bits = new Uint32Array(4);
 
-  sort(rows: RowPlaces, from: number, to: number): void {
-    const range = rows.slice(from, to);
-    this.#dealt = new Dealt(range);
-    this.#spare = new Dealt(range.slice(0, range.length));
-    this.#held = new Dealt(range.slice(0, 1));
-    this.#sort(0, range.length, 0);
-    rows.numbers.set(range.numbers, from);
-    rows.keysAt.set(range.keysAt, from);
+  constructor(rows: RowPlaces, from: number, to: number) {
+    this.#rows = rows;
+    this.#from = from;
+    this.#dealt = new Dealt(rows.slice(from, to));
+    this.#spare = new Dealt(rows.slice(from, to));
+    this.#held = new Dealt(rows.slice(from, from + 1));
+  }
+
+  sort(): void {
+    const { rows } = this.#dealt;
+    this.#sort(0, rows.length, 0);
+    this.#rows.numbers.set(rows.numbers, this.#from);
+    this.#rows.keysAt.set(rows.keysAt, this.#from);
   }
 
   /** Sorts a range whose keys have the first `depth` bytes in common. */

@@ -7,7 +7,6 @@
 import { valueAt } from "./delta.js";
 
 export class RowPlaces {
-  static readonly empty = new RowPlaces([], new Int32Array(0), new Uint32Array(0));
   readonly deltas: readonly Uint8Array[];
   /** By row: the number of its delta, and the place of its key. */
   readonly numbers: Int32Array;
