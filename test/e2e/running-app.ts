@@ -124,6 +124,11 @@ export function nextEvent(app: Application, event: "parked" | "restarted" | "war
   return new Promise((resolve) => app.on(event, resolve));
 }
 
+/** The event that says that this address is parked. Events and replies take different ways: those of others may come late. */
+export function parkedEvent(app: Application, address: string): Promise<{ readonly error: Error }> {
+  return new Promise((resolve) => app.on("parked", (event) => event.address === address && resolve(event)));
+}
+
 /** The test's side of `waitAtGate` in `apps/gate.ts`: learns who waits at the gate, and opens it for all. */
 export class Gate {
   readonly #channel = new BroadcastChannel("holdfast-test-gate");
