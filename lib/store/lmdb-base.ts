@@ -14,7 +14,8 @@
  *     renews its own default transaction from a timer, so every read names the held one.
  * L5. Every call into lmdb happens inside its thread's gate, and none begins once the gate is closed. A process that
  *     exits while a transaction is open hangs, and a thread that is terminated (an exit does that too) inside one of
- *     lmdb's read calls aborts the process: whoever terminates a thread closes its gate first.
+ *     lmdb's read calls aborts the process: whoever terminates a thread closes its gate first. Loading lmdb is the first
+ *     such call: whoever starts a thread has it begin inside, and the thread says that it has loaded.
  * L6. No base is opened without room for it. LMDB makes its lock file longer without writing and then maps it: on a full
  *     disk the first touch is a SIGBUS that ends the process. So the file gets its bytes before. And a new data file that
  *     LMDB cannot write its first pages to is a failed open, whose cleanup takes the process with it.
@@ -130,6 +131,17 @@ export function closeGate(gate: Gate, timeoutMs: number): boolean {
     Atomics.wait(words, index, gateInside, 1); // nobody notifies: leaving is on the reader's hot path
   }
   return true;
+}
+
+/** For a thread that began inside its gate, once its modules are there (L5). */
+export function leaveLoaded(gate: Gate): void {
+  invariant(Atomics.load(gate.words, gate.index) === gateInside, "a thread loads lmdb inside its gate");
+  leave(gate);
+}
+
+/** For whoever sees that a thread has ended, wherever it was: nobody has to wait for it any more. */
+export function closeGateOfEnded(gate: Gate): void {
+  Atomics.store(gate.words, gate.index, gateClosed);
 }
 
 function enter(gate: Gate | undefined): void {

@@ -25,7 +25,7 @@ import type { Delta } from "../snapshot/delta.js";
 import { unpackRestored } from "../snapshot/restored.js";
 import { turnsNoteName } from "../snapshot/suspects.js";
 import type { BaseReader } from "../store/base.js";
-import { openBaseReader } from "../store/lmdb-base.js";
+import { type Gate, leaveLoaded, openBaseReader } from "../store/lmdb-base.js";
 import { gatewaySender } from "../store/row-key.js";
 import { loadApp } from "./app-module.js";
 import { expose } from "./control-plane.js";
@@ -53,6 +53,7 @@ export type ShardControl = {
 
 class ShardThread {
   readonly #data: ShardThreadData;
+  readonly #gate: Gate;
   readonly #offload: OffloadClient;
   #bellPorts: readonly MessagePort[] = [];
   #notes: DiskNotes | undefined;
@@ -62,18 +63,19 @@ class ShardThread {
 
   constructor(data: ShardThreadData) {
     this.#data = data;
+    this.#gate = { words: new Int32Array(data.gates), index: shardGate(data.index) };
+    leaveLoaded(this.#gate);
+    this.#tell({ kind: "loaded" });
     this.#offload = new OffloadClient(data.offloadPort);
   }
 
   async start(generation: ShardGeneration): Promise<void> {
     invariant(this.#shard === undefined, "a shard thread sees one generation");
-    const { index, gates } = this.#data;
+    const { index } = this.#data;
     const { storagePort, shardPorts } = generation;
     this.#bellPorts = [this.#data.mainPort, storagePort, ...shardPorts.filter((port) => port !== undefined)];
     const app = await loadApp(generation.moduleUrl);
-    this.#base = openBaseReader(generation.basePath, {
-      gate: { words: new Int32Array(gates), index: shardGate(index) },
-    });
+    this.#base = openBaseReader(generation.basePath, { gate: this.#gate });
     const control = new ControlWords(generation.control, generation.shards);
     const shard = this.#build(generation, control, app, this.#base);
     this.#shard = shard;

@@ -3,20 +3,21 @@
  *
  * Owner and thread: the supervisor, main.
  * W1. Its end is reported once, with the reason that is known best: what the shard said, what Node said, the exit code.
- * W2. It is terminated only outside lmdb: its gate is closed first (a thread terminated inside aborts the process).
+ * W2. It is terminated only outside lmdb: its gate is closed first (a thread terminated inside aborts the process). It
+ *     begins inside, as it loads lmdb; main waits for the end of that without standing still, however long it takes.
  */
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { fromWire, HoldfastError } from "../base/errors.js";
-import { closeGate, type Gate } from "../store/lmdb-base.js";
+import { closeGate, closeGateOfEnded, type Gate, gateInside } from "../store/lmdb-base.js";
 import { Remote } from "./control-plane.js";
 import type { ShardControl } from "./shard-thread.js";
-import { type ShardThreadData, type ShardToMain, shardGate } from "./thread-protocol.js";
+import { type ShardNotice, type ShardThreadData, type ShardToMain, shardGate } from "./thread-protocol.js";
 
 /** How long a terminating thread may stay inside lmdb. */
 const gateTimeoutMs = 1_000;
 
 export interface ShardWorkerEvents {
-  message(message: Exclude<ShardToMain, { readonly kind: "failed" }>): void;
+  message(message: ShardNotice): void;
   /** The thread is gone or of no use any more (W1). */
   ended(reason: Error): void;
 }
@@ -29,6 +30,7 @@ export class ShardWorker {
   readonly #worker: Worker;
   readonly #gate: Gate;
   readonly #exited: Promise<void>;
+  readonly #loaded: Promise<void>;
   #ended = false;
   readonly #events: ShardWorkerEvents;
 
@@ -41,6 +43,7 @@ export class ShardWorker {
   ) {
     this.#events = events;
     this.#gate = { words: new Int32Array(gates), index: shardGate(index) };
+    Atomics.store(this.#gate.words, this.#gate.index, gateInside); // W2
     const main = new MessageChannel();
     const control = new MessageChannel();
     const offload = new MessageChannel();
@@ -59,20 +62,25 @@ export class ShardWorker {
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     });
     this.port = main.port1;
-    this.port.on("message", (message: ShardToMain) => {
-      if (message.kind === "failed") this.#end(fromWire(message.error));
-      else events.message(message);
+    this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
+    this.#loaded = new Promise((resolve) => {
+      this.#worker.once("exit", () => resolve());
+      this.port.on("message", (message: ShardToMain) => {
+        if (message.kind === "loaded") resolve();
+        else if (message.kind === "failed") this.#end(fromWire(message.error));
+        else events.message(message);
+      });
     });
     this.port.unref(); // the worker itself keeps the process alive
     const ended = this.#watch(index);
     this.control = new Remote(control.port1, ended);
     control.port1.unref();
-    this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
   }
 
   /** Ends the thread from outside (W2). */
   async terminate(): Promise<void> {
     this.#ended = true;
+    await this.#loaded; // W2
     closeGate(this.#gate, gateTimeoutMs);
     await this.#worker.terminate();
     this.port.close();
@@ -109,6 +117,7 @@ export class ShardWorker {
         this.#end(reason);
       });
       this.#worker.once("exit", (code) => {
+        closeGateOfEnded(this.#gate);
         const reason = new HoldfastError("HF_WORKER_FAILED", `shard ${index}: its thread exited with code ${code}`);
         reject(reason);
         this.#end(reason);

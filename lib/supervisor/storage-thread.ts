@@ -16,7 +16,7 @@ import type { RecoveredOutput, RecoveryConfig } from "../snapshot/recovery.js";
 import { packRestored } from "../snapshot/restored.js";
 import { type GenerationOptions, Storage } from "../snapshot/storage.js";
 import { type Ending, Suspects } from "../snapshot/suspects.js";
-import { destroyBase, openBaseWriter } from "../store/lmdb-base.js";
+import { destroyBase, leaveLoaded, openBaseWriter } from "../store/lmdb-base.js";
 import { expose } from "./control-plane.js";
 import {
   type LogState,
@@ -79,6 +79,7 @@ class StorageThread {
 
   constructor({ gates, mainPort }: StorageThreadData) {
     const gate = { words: new Int32Array(gates), index: storageGate };
+    leaveLoaded(gate);
     this.#mainPort = mainPort;
     this.#storage = new Storage({
       clock: systemClock,

@@ -39,7 +39,7 @@ import type { CommitNotice } from "../snapshot/coordinator.js";
 import type { RecoveryConfig } from "../snapshot/recovery.js";
 import { type GenerationOptions, shardsOf } from "../snapshot/storage.js";
 import type { Ending } from "../snapshot/suspects.js";
-import { closeGate } from "../store/lmdb-base.js";
+import { closeGate, closeGateOfEnded, gateInside } from "../store/lmdb-base.js";
 import { tuneCollector } from "./collector.js";
 import { Remote } from "./control-plane.js";
 import { OffloadPool } from "./offload-pool.js";
@@ -48,10 +48,9 @@ import type { RecoveryReport, StorageControl } from "./storage-thread.js";
 import {
   type LogState,
   notesDirectory,
-  type ShardToMain,
+  type ShardNotice,
   type StorageThreadData,
   type StorageToMain,
-  shardGate,
   storageGate,
 } from "./thread-protocol.js";
 import { Watchdog } from "./watchdog.js";
@@ -86,7 +85,7 @@ export interface SupervisorEvents {
   committed(notice: CommitNotice): void;
   /** The log cannot grow any more, or can again. */
   log(state: LogState): void;
-  shardSaid(shard: number, message: Exclude<ShardToMain, { readonly kind: "failed" }>): void;
+  shardSaid(shard: number, message: ShardNotice): void;
   failed(error: Error): void;
 }
 
@@ -252,6 +251,8 @@ export class Supervisor {
     const control = new MessageChannel();
     const main = new MessageChannel();
     const workerData: StorageThreadData = { gates: this.#gates, controlPort: control.port2, mainPort: main.port2 };
+    const gate = { words: new Int32Array(this.#gates), index: storageGate };
+    Atomics.store(gate.words, gate.index, gateInside); // as it loads lmdb
     const worker = new Worker(new URL("./storage-thread.js", import.meta.url), {
       name: "holdfast storage",
       workerData,
@@ -260,6 +261,7 @@ export class Supervisor {
     const ended = new Promise<never>((_, reject) => {
       const end = (error: unknown): void => {
         const reason = new HoldfastError("HF_STORAGE_FAILED", "the storage thread ended", { cause: error });
+        closeGateOfEnded(gate);
         reject(reason);
         this.#fail(reason); // U3
       };
@@ -295,7 +297,6 @@ export class Supervisor {
 
   /** U5 */
   #startThreads(): ShardWorker[] {
-    new Int32Array(this.#gates).fill(0, shardGate(0));
     return Array.from({ length: this.#config.recovery.shards }, (_, index) => {
       const entry = new URL("./shard-thread.js", import.meta.url);
       return new ShardWorker(entry, index, this.#gates, this.#config.shardHeapMb, {
@@ -361,6 +362,7 @@ export class Supervisor {
         storagePort: storageChannels[index].port2,
       }),
     );
+    await Promise.allSettled(starts); // whatever fails, none is ended while it loads what may be a native addon
     await Promise.all(starts);
     if (this.#spoiled !== undefined) throw this.#spoiled;
     watchdog.start();

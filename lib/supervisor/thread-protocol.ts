@@ -58,8 +58,11 @@ export interface StorageGenerationPorts {
 /** Shard → storage. A bare 0 is a doorbell. */
 export type ToStorage = 0 | { readonly kind: "delta"; readonly delta: Delta };
 
-/** Shard → main. */
-export type ShardToMain =
+/** Shard → main, about the thread. `loaded`: its modules are there, the application's excepted. */
+export type ThreadNotice = { readonly kind: "loaded" } | { readonly kind: "failed"; readonly error: WireError };
+
+/** Shard → main, about what it runs. */
+export type ShardNotice =
   | { readonly kind: "room" }
   | { readonly kind: "parked"; readonly address: string; readonly error: WireError }
   | {
@@ -68,8 +71,9 @@ export type ShardToMain =
       readonly split: string;
       readonly where: string;
       readonly error: WireError;
-    }
-  | { readonly kind: "failed"; readonly error: WireError };
+    };
+
+export type ShardToMain = ThreadNotice | ShardNotice;
 
 /** A task for a thread of the offload pool. */
 export interface OffloadTask {

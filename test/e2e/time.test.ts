@@ -22,12 +22,12 @@ appTests("delayed messages come in the order in which they are due, never early,
   const app = await lab.start("time");
   const came = arrivalsOf(app, "box");
   const before = Date.now();
-  const send = [60, 20, 40, 20, 0].map((delayMs, index) => ({ delayMs, text: `${delayMs} ${index}` }));
+  const send = [450, 150, 300, 150, 0].map((delayMs, index) => ({ delayMs, text: `${delayMs} ${index}` }));
   await app.ask(desk.at("a"), { send });
   const got = await take(came, 5);
   assert.deepEqual(
     got.map(({ text }) => text),
-    ["0 4", "20 1", "20 3", "40 2", "60 0"],
+    ["0 4", "150 1", "150 3", "300 2", "450 0"],
   );
   for (const { text, at, from } of got) {
     assert.ok(at - before >= Number(text.split(" ")[0]), `${text} came after ${at - before} ms`);
