@@ -91,6 +91,8 @@ export class Application {
   readonly #gateway: Gateway;
   readonly #delivery: EgressDelivery;
   #waiters: Waiter[] = [];
+  /** Calls that wait for the commit after which nothing is left to do. */
+  #awaitingEnd = 0;
   #committed = 0;
   /** The last epoch that each generation has committed. */
   readonly #committedBy = new Map<number, number>();
@@ -248,7 +250,7 @@ export class Application {
    */
   async drained(): Promise<void> {
     const epoch = await this.#request();
-    await this.#until(
+    await this.#untilEnd(
       () => this.#committed >= epoch && this.#quiet && this.#counts.every(({ exhausted }) => exhausted),
     );
     await this.#delivery.acknowledge();
@@ -412,6 +414,17 @@ export class Application {
     return new Promise((resolve, reject) => this.#waiters.push({ met, resolve, reject }));
   }
 
+  /** The same for a commit after which nothing is left to do: it comes as soon as that is so. */
+  async #untilEnd(met: () => boolean): Promise<void> {
+    this.#awaitingEnd++;
+    this.#supervisor.awaitEnd(true);
+    try {
+      await this.#until(met);
+    } finally {
+      this.#supervisor.awaitEnd(--this.#awaitingEnd > 0);
+    }
+  }
+
   #serveWaiters(): void {
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -440,7 +453,7 @@ export class Application {
 
   async #drainAccepted(): Promise<void> {
     const epoch = await this.#supervisor.request();
-    await this.#until(() => this.#committed >= epoch && this.#quiet);
+    await this.#untilEnd(() => this.#committed >= epoch && this.#quiet);
   }
 
   /** One commit for what was done, one for how far the sinks have come. */

@@ -120,6 +120,8 @@ export const epochIntervalMinMs = 2;
 /** The longest interval of busy shards when somebody waits, and when nobody does. */
 export const epochIntervalMaxMs = 100;
 export const epochUnawaitedIntervalMaxMs = 400;
+/** How soon it is noticed that all shards are idle, when somebody waits for the end of all work. */
+export const epochEndLookMs = 5;
 /** Interval when nobody waits and the shards are idle. */
 export const epochIdleIntervalMs = 100;
 

@@ -9,7 +9,8 @@
  * W3. `tail[n & 1]` is not overwritten before every shard has finished n: epoch n + 2 begins after all deltas of
  *     n + 1 have arrived, and those need every shard's n finished.
  *
- *     word   0 want · 1 committed · 2 waiting · 3 pressure · 4 storage parked · 5 in transaction
+ *     word   0 want · 1 committed · 2 waiting · 3 pressure · 4 storage parked · 5 in transaction ·
+ *            6 end awaited
  *     then   a line (16 words) per shard: epoch · parked · dirty · heartbeat · turn code · idle ·
  *            room wanted · gateway room wanted · crowding
  *     then   tails: [parity][from][to]
@@ -23,6 +24,7 @@ const waiting = 2;
 const pressure = 3;
 const storageParked = 4;
 const inTransaction = 5;
+const endAwaited = 6;
 const shardLines = lineWords;
 const epochWord = 0;
 const parkedWord = 1;
@@ -94,6 +96,14 @@ export class ControlWords {
   }
   set waiting(value: boolean) {
     Atomics.store(this.words, waiting, value ? 1 : 0);
+  }
+
+  /** Main waits for the commit after which nothing is left to do. Writer: main. */
+  get endAwaited(): boolean {
+    return Atomics.load(this.words, endAwaited) === 1;
+  }
+  set endAwaited(value: boolean) {
+    Atomics.store(this.words, endAwaited, value ? 1 : 0);
   }
 
   /** Reasons to admit nothing new (egress backlog, log size), as bits. */

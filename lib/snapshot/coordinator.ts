@@ -26,7 +26,7 @@ import type { EncodedWatermark, Watermarks } from "./commit-record.js";
 import { type Delta, joinDelta } from "./delta.js";
 import type { EpochLog } from "./epoch-log.js";
 import type { Merge } from "./merge.js";
-import { Pace, type PaceOptions } from "./pace.js";
+import { type Demand, Pace, type PaceOptions } from "./pace.js";
 
 /** What main learns of a commit. */
 export interface CommitNotice {
@@ -209,7 +209,7 @@ export class Coordinator {
     log.trim(epoch);
   }
 
-  #demand(): { dirty: boolean; waiting: boolean; allIdle: boolean; requested: boolean } {
+  #demand(): Demand {
     const { control } = this.#ports;
     let dirty = this.#watermarksMoved && this.#log.log.liveBytes > mergeBytesMax;
     let allIdle = true;
@@ -218,7 +218,7 @@ export class Coordinator {
       allIdle &&= control.idle(shard);
     }
     const waiting = control.waiting || this.#crowding === crowdedOut; // turns wait for a merge, and that for a commit
-    return { dirty, waiting, allIdle, requested: this.#requested };
+    return { dirty, waiting, allIdle, endAwaited: control.endAwaited, requested: this.#requested };
   }
 
   #begin(now: number): void {

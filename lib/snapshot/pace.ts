@@ -2,9 +2,13 @@
  * When the next epoch begins. Busy shards: the epoch's own work stays a share of a core, a small one when nobody outside
  * waits for what they do, a larger one when somebody does. Idle shards with somebody waiting: at once. Nobody waiting: a
  * slow interval. Nothing new: no epoch.
+ *
+ * Who waits for the end of all work does not make busy shards commit more often, but is answered soon after they are idle.
+ * Nobody says when that is, as busy shards are idle for moments all the time: whoever asks is told to look again soon.
  */
 import {
   epochAwaitedShareMax,
+  epochEndLookMs,
   epochIdleIntervalMs,
   epochIntervalMaxMs,
   epochIntervalMinMs,
@@ -26,6 +30,8 @@ export interface Demand {
   readonly dirty: boolean;
   readonly waiting: boolean;
   readonly allIdle: boolean;
+  /** Somebody outside waits for the commit after which nothing is left to do. */
+  readonly endAwaited: boolean;
   /** Somebody asked for a checkpoint. */
   readonly requested: boolean;
 }
@@ -45,16 +51,24 @@ export class Pace {
     if (demand.requested) return 0;
     if (!demand.dirty) return Number.POSITIVE_INFINITY;
     if (demand.waiting && demand.allIdle) return 0;
-    const interval =
-      demand.allIdle && !demand.waiting ? this.#options.idleIntervalMs : this.busyIntervalMs(demand.waiting);
-    return Math.max(0, this.#began + interval - now);
+    const dueIn = Math.max(0, this.#began + this.#intervalMs(demand) - now);
+    return demand.endAwaited ? Math.min(dueIn, epochEndLookMs) : dueIn;
+  }
+
+  #intervalMs({ allIdle, waiting, endAwaited }: Demand): number {
+    if (!allIdle) return this.busyIntervalMs(waiting);
+    return endAwaited ? this.#awaitedIntervalMs : this.#options.idleIntervalMs;
   }
 
   /** The interval of busy shards. */
   busyIntervalMs(waiting: boolean): number {
     if (this.#options.intervalMs !== undefined) return this.#options.intervalMs;
-    const wanted = this.#workMs / (waiting ? epochAwaitedShareMax : epochWorkShareMax);
-    return Math.min(waiting ? epochIntervalMaxMs : epochUnawaitedIntervalMaxMs, Math.max(epochIntervalMinMs, wanted));
+    if (waiting) return this.#awaitedIntervalMs;
+    return Math.min(epochUnawaitedIntervalMaxMs, Math.max(epochIntervalMinMs, this.#workMs / epochWorkShareMax));
+  }
+
+  get #awaitedIntervalMs(): number {
+    return Math.min(epochIntervalMaxMs, Math.max(epochIntervalMinMs, this.#workMs / epochAwaitedShareMax));
   }
 
   begin(now: number): void {

@@ -146,6 +146,7 @@ export class Supervisor {
   /** Why the generation that comes up is of no use already. */
   #spoiled: Error | undefined;
   #failure: Error | undefined;
+  #endAwaited = false;
   /** Restarts since the start. */
   restartCount = 0;
   readonly #atExit = (): void => this.#closeGates();
@@ -203,6 +204,12 @@ export class Supervisor {
       generation.control.releasePressure(bit);
       for (const bell of generation.bells) bell.ringIfParked();
     }
+  }
+
+  /** Somebody waits, or does not any more, for the commit after which nothing is left to do. */
+  awaitEnd(awaited: boolean): void {
+    this.#endAwaited = awaited;
+    if (this.#generation !== undefined) this.#generation.control.endAwaited = awaited;
   }
 
   /** Asks for an epoch that begins after this call, and returns it; waits for a restart to be over. */
@@ -320,6 +327,7 @@ export class Supervisor {
     const control = new ControlWords(memory, shards);
     control.want = report.epoch;
     control.committed = report.epoch;
+    control.endAwaited = this.#endAwaited;
     if (this.#config.paused) control.raisePressure(drainPressure | stopTurns);
     const rings = matrix(shards, () => allocateRing({ capacity: ringBytesDefault, shared: true }) as SharedArrayBuffer);
     const pairs = matrix(shards, () => new MessageChannel());

@@ -5,8 +5,8 @@ import test, { describe } from "node:test";
 import { crc32 } from "node:zlib";
 import type { Address } from "../../lib/index.js";
 import { account, accounts, receipts } from "./apps/bank.app.js";
-import { echo, journal, lines, offender, parcel, speaker, stranger, unknownEgress } from "./apps/desk.app.js";
-import { appTest, appTests, parkedEvent, refused, sharedApp, take, withShards } from "./running-app.js";
+import { echo, journal, lines, offender, parcel, patient, speaker, stranger, unknownEgress } from "./apps/desk.app.js";
+import { appTest, appTests, Gate, parkedEvent, refused, sharedApp, take, withShards } from "./running-app.js";
 
 for (const shards of [1, 2, 3]) {
   describe(withShards(shards), () => {
@@ -103,6 +103,23 @@ for (const shards of [1, 2, 3]) {
     });
   });
 }
+
+appTests("drained resolves when the last turn has ended, however seldom commits come", async (lab) => {
+  const app = await lab.start("desk", { checkpoint: { intervalMs: 60_000, idleIntervalMs: 60_000 } });
+  const gate = new Gate();
+  try {
+    await app.send(patient.at("p"), "wait");
+    await gate.arrived(1);
+    const drained = app.drained();
+    for (let n = 0; n < 5; n++) await app.checkpoint(); // whatever was asked for is committed, and the turn goes on
+    const began = performance.now();
+    gate.open();
+    await drained;
+    assert.ok(performance.now() - began < 30_000);
+  } finally {
+    gate.close();
+  }
+});
 
 describe("money that travels between all accounts", () => {
   appTests("is neither lost nor doubled, and stop works it off", async (lab) => {

@@ -373,6 +373,10 @@ export class World {
       case "request":
         this.#storage.coordinator?.request();
         this.#storageRung = true;
+        if (this.#generation !== undefined) {
+          const { control } = this.#generation;
+          control.endAwaited = !control.endAwaited; // who waits for the end asks first, too
+        }
         return;
       case "feature":
         if (this.#features.length > 0) this.#features[this.#random.below(this.#features.length)].act?.();
