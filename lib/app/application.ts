@@ -249,10 +249,7 @@ export class Application {
    * never ends it never resolves.
    */
   async drained(): Promise<void> {
-    const epoch = await this.#request();
-    await this.#untilEnd(
-      () => this.#committed >= epoch && this.#quiet && this.#counts.every(({ exhausted }) => exhausted),
-    );
+    await this.#untilEnd(() => this.#counts.every(({ exhausted }) => exhausted));
     await this.#delivery.acknowledge();
   }
 
@@ -414,12 +411,13 @@ export class Application {
     return new Promise((resolve, reject) => this.#waiters.push({ met, resolve, reject }));
   }
 
-  /** The same for a commit after which nothing is left to do: it comes as soon as that is so. */
-  async #untilEnd(met: () => boolean): Promise<void> {
+  /** Resolves with a commit after which nothing is left to do: it comes soon after that is so. */
+  async #untilEnd(met = () => true): Promise<void> {
     this.#awaitingEnd++;
     this.#supervisor.awaitEnd(true);
     try {
-      await this.#until(met);
+      const epoch = await this.#request();
+      await this.#until(() => this.#committed >= epoch && this.#quiet && met());
     } finally {
       this.#supervisor.awaitEnd(--this.#awaitingEnd > 0);
     }
@@ -442,18 +440,13 @@ export class Application {
     this.#gateway.closeDoor(stopped);
     try {
       await this.#supervisor.closeFeeds();
-      if (!this.#options.paused) await atMost(drainMs, this.#drainAccepted());
+      if (!this.#options.paused) await atMost(drainMs, this.#untilEnd());
       await atMost(lastCommitMs, this.#commitLast());
     } finally {
       await this.#supervisor.stop();
       await this.#delivery.close();
       this.#end(stopped, undefined);
     }
-  }
-
-  async #drainAccepted(): Promise<void> {
-    const epoch = await this.#supervisor.request();
-    await this.#untilEnd(() => this.#committed >= epoch && this.#quiet);
   }
 
   /** One commit for what was done, one for how far the sinks have come. */

@@ -37,7 +37,10 @@ export interface CheckpointOptions {
    * once in either case.
    */
   readonly intervalMs?: number;
-  /** The interval when the shards are idle and nobody waits, in milliseconds. Default 100. */
+  /**
+   * The interval when the shards are idle and nobody waits, in milliseconds. Default 100. While `drained` or `stop` waits,
+   * idle shards commit as often as for a caller.
+   */
   readonly idleIntervalMs?: number;
 }
 

@@ -1067,6 +1067,7 @@ export class Shard implements TurnPort, FeedPort, OperationsPort {
     if (this.#dirty) return;
     this.#dirty = true;
     this.#ports.control.setDirty(this.index, true);
+    if (this.#ports.control.endAwaited) this.#ports.wakeStorage(); // it may have nothing to look for yet
   }
 
   /** Somebody outside waits for what was done here: asks for a commit, once per epoch. */

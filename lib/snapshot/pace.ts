@@ -3,8 +3,9 @@
  * waits for what they do, a larger one when somebody does. Idle shards with somebody waiting: at once. Nobody waiting: a
  * slow interval. Nothing new: no epoch.
  *
- * Who waits for the end of all work does not make busy shards commit more often, but is answered soon after they are idle.
- * Nobody says when that is, as busy shards are idle for moments all the time: whoever asks is told to look again soon.
+ * Who waits for the end of all work does not make busy shards commit more often, but idle ones, as often as if somebody
+ * waited for what they do. Nobody says when they are idle, as busy ones are for moments all the time: whoever asks is told
+ * to look again soon.
  */
 import {
   epochAwaitedShareMax,
@@ -57,7 +58,8 @@ export class Pace {
 
   #intervalMs({ allIdle, waiting, endAwaited }: Demand): number {
     if (!allIdle) return this.busyIntervalMs(waiting);
-    return endAwaited ? this.#awaitedIntervalMs : this.#options.idleIntervalMs;
+    const { idleIntervalMs } = this.#options;
+    return endAwaited ? Math.min(idleIntervalMs, this.#awaitedIntervalMs) : idleIntervalMs;
   }
 
   /** The interval of busy shards. */

@@ -170,6 +170,7 @@ export class Supervisor {
       tuneCollector(this.#config.recovery.shards, this.#config.limits.residentInstancesMax);
       this.#startStorage();
       await this.#bringUp();
+      if (this.#failure !== undefined) throw this.#failure; // the storage thread ended meanwhile
       this.#state = "running";
     } catch (error) {
       if (isHoldfastError(error, "HF_WORKER_FAILED")) return this.#startAgain(error);
@@ -289,8 +290,9 @@ export class Supervisor {
     const ending: Ending = { restarts: this.#restarts.length, died: this.#died };
     this.#died = [];
     this.#spoiled = undefined;
-    const workers = this.#startThreads();
+    const workers: ShardWorker[] = [];
     try {
+      this.#startThreads(workers);
       const report = await storage.call("recover", { ...this.#config.recovery, session: this.#session }, ending);
       this.#session = report.session;
       if (report.learned) this.#learned.push(Date.now());
@@ -303,17 +305,18 @@ export class Supervisor {
   }
 
   /** U5 */
-  #startThreads(): ShardWorker[] {
-    return Array.from({ length: this.#config.recovery.shards }, (_, index) => {
-      const entry = new URL("./shard-thread.js", import.meta.url);
-      return new ShardWorker(entry, index, this.#gates, this.#config.shardHeapMb, {
+  #startThreads(workers: ShardWorker[]): void {
+    const entry = new URL("./shard-thread.js", import.meta.url);
+    for (let index = 0; index < this.#config.recovery.shards; index++) {
+      const worker = new ShardWorker(entry, index, this.#gates, this.#config.shardHeapMb, {
         message: (message) => this.#events.shardSaid(index, message),
         ended: (reason) => {
           if (!isHoldfastError(reason, "HF_IO")) this.#died.push({ shard: index, reason: reason.message });
           this.#generationEnded(reason);
         },
       });
-    });
+      workers.push(worker);
+    }
   }
 
   async #startShards(

@@ -47,5 +47,7 @@ describe("the next epoch is due", () => {
       assert.ok(pace.dueIn(1, { ...end, allIdle: true }) > 0);
       assert.equal(pace.dueIn(workMs / epochAwaitedShareMax, { ...end, allIdle: true }), 0);
     }
+    const eager = paced({ intervalMs: undefined, idleIntervalMs: 1 });
+    assert.equal(eager.dueIn(1, { ...busy, allIdle: true, endAwaited: true }), 0, "and no later than otherwise");
   });
 });
