@@ -19,7 +19,7 @@ const warmRounds = { full: 4, quick: 1 };
 
 export async function run(options: BenchOptions): Promise<BenchResult> {
   const { quick, log, keys = 10_000, shards = 2, chains = 500 } = options;
-  const rounds = options.rounds ?? (quick ? 2 : 15);
+  const rounds = options.rounds ?? (quick ? 2 : 31);
   const messages = options.messages ?? (quick ? 300_000 : 4_000_000);
   const notes = new GapNotes(shards);
   const engine = await HopRun.start({
