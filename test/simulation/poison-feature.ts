@@ -3,7 +3,8 @@
  *
  * P1. One message kills threads a few times, then it is quarantined and everything else goes on (kept by the world,
  *     which knows of the other ends that came in between).
- * P2. No other message is found guilty, unless it, too, was running when a process ended.
+ * P2. No other message is found guilty, unless it, too, was running when a process ended. A message is its id: a source
+ *     that runs again, as what it did was not committed, may send something harmless under the id of what has killed.
  * P3. Nothing is lost and nothing overtakes: in the end every number is applied once, in the order it was sent.
  */
 import { HoldfastError } from "../../lib/base/errors.js";
@@ -33,6 +34,10 @@ const sources = ["p0", "p1"];
 const targets = ["t0", "t1", "t2", "t3"];
 const poisonMax = 3;
 
+function nameOf(from: string, to: string, n: number): string {
+  return `${from} → ${to} #${n}`;
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: functions are made without types
 type AnyContext = any;
 
@@ -42,6 +47,13 @@ export function poisonFeature(world: FeatureWorld): SimFeature {
   const kills = random.below(3) === 0 ? "process" : "worker";
   const later = random.below(2) === 0;
   let poison = poisonMax;
+  /** Messages that have killed, by sender, address and number (P2). */
+  const killers = new Set<string>();
+
+  function die(how: "worker" | "process", id: string, name: string): void {
+    killers.add(name);
+    world.die(how, id, name);
+  }
 
   function emit(ctx: AnyContext): void {
     for (let count = random.below(4); count > 0; count--) {
@@ -59,11 +71,11 @@ export function poisonFeature(world: FeatureWorld): SimFeature {
     const { from, n, kills: how } = message;
     const numbers: number[] = ctx.state.applied.get()[from] ?? [];
     ctx.state.applied.update((applied: Record<string, number[]>) => ({ ...applied, [from]: [...numbers, n] }));
-    const name = `${from} → ${ctx.self.id} #${n}`;
+    const name = nameOf(from, ctx.self.id, n);
     if (message.later) return takeLater(ctx.self.id, ctx.signal, name, how);
     if (how === undefined || !world.faulty) return undefined;
     world.met(how === "worker" ? "a killed thread" : "a killed process");
-    world.die(how, ctx.self.id, name);
+    die(how, ctx.self.id, name);
     throw new HoldfastError("HF_IO", "a thread that has died"); // takes the shard down
   }
 
@@ -73,7 +85,7 @@ export function poisonFeature(world: FeatureWorld): SimFeature {
     await world.pause();
     if (how === undefined || !world.faulty || given.aborted) return;
     world.met("a late death");
-    world.die(how, id, name);
+    die(how, id, name);
     await new Promise(() => {});
   }
 
@@ -83,7 +95,8 @@ export function poisonFeature(world: FeatureWorld): SimFeature {
     for (const report of reports) {
       if (report?.error.code === "HF_KILLS_WORKER") world.met("a message found guilty");
       if (report?.error.code !== "HF_KILLS_WORKER" || report.error.message.includes("the process ended")) continue;
-      const guilty = report.type === targetType && (report.message as Numbered).kills !== undefined;
+      const { from, n } = report.message as Numbered;
+      const guilty = report.type === targetType && killers.has(nameOf(from, report.id, n));
       rule(guilty, () => `P2: ${report.type}@${report.id} is quarantined for ${JSON.stringify(report.message)}`);
     }
   }
