@@ -133,6 +133,11 @@ export function closeGate(gate: Gate, timeoutMs: number): boolean {
   return true;
 }
 
+/** For whoever is about to start a thread: it begins inside its gate, as it loads lmdb (L5). */
+export function beginInside(gate: Gate): void {
+  Atomics.store(gate.words, gate.index, gateInside);
+}
+
 /** For a thread that began inside its gate, once its modules are there (L5). */
 export function leaveLoaded(gate: Gate): void {
   invariant(Atomics.load(gate.words, gate.index) === gateInside, "a thread loads lmdb inside its gate");

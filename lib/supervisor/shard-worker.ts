@@ -8,7 +8,7 @@
  */
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { fromWire, HoldfastError } from "../base/errors.js";
-import { closeGate, closeGateOfEnded, type Gate, gateInside } from "../store/lmdb-base.js";
+import { beginInside, closeGate, closeGateOfEnded, type Gate } from "../store/lmdb-base.js";
 import { Remote } from "./control-plane.js";
 import type { ShardControl } from "./shard-thread.js";
 import { type ShardNotice, type ShardThreadData, type ShardToMain, shardGate } from "./thread-protocol.js";
@@ -43,7 +43,7 @@ export class ShardWorker {
   ) {
     this.#events = events;
     this.#gate = { words: new Int32Array(gates), index: shardGate(index) };
-    Atomics.store(this.#gate.words, this.#gate.index, gateInside); // W2
+    beginInside(this.#gate); // W2
     const main = new MessageChannel();
     const control = new MessageChannel();
     const offload = new MessageChannel();
@@ -64,7 +64,7 @@ export class ShardWorker {
     this.port = main.port1;
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.#loaded = new Promise((resolve) => {
-      this.#worker.once("exit", () => resolve());
+      void this.#exited.then(resolve);
       this.port.on("message", (message: ShardToMain) => {
         if (message.kind === "loaded") resolve();
         else if (message.kind === "failed") this.#end(fromWire(message.error));

@@ -39,7 +39,7 @@ import type { CommitNotice } from "../snapshot/coordinator.js";
 import type { RecoveryConfig } from "../snapshot/recovery.js";
 import { type GenerationOptions, shardsOf } from "../snapshot/storage.js";
 import type { Ending } from "../snapshot/suspects.js";
-import { closeGate, closeGateOfEnded, gateInside } from "../store/lmdb-base.js";
+import { beginInside, closeGate, closeGateOfEnded, type Gate } from "../store/lmdb-base.js";
 import { tuneCollector } from "./collector.js";
 import { Remote } from "./control-plane.js";
 import { OffloadPool } from "./offload-pool.js";
@@ -130,6 +130,7 @@ export class Supervisor {
   readonly #config: SupervisorConfig;
   readonly #events: SupervisorEvents;
   readonly #gates: SharedArrayBuffer;
+  readonly #storageGate: Gate;
   #state: State = "new";
   #lock: Lock | undefined;
   #storageWorker: Worker | undefined;
@@ -155,6 +156,7 @@ export class Supervisor {
     this.#config = config;
     this.#events = events;
     this.#gates = new SharedArrayBuffer((config.recovery.shards + 1) * Int32Array.BYTES_PER_ELEMENT);
+    this.#storageGate = { words: new Int32Array(this.#gates), index: storageGate };
   }
 
   get state(): State {
@@ -259,8 +261,7 @@ export class Supervisor {
     const control = new MessageChannel();
     const main = new MessageChannel();
     const workerData: StorageThreadData = { gates: this.#gates, controlPort: control.port2, mainPort: main.port2 };
-    const gate = { words: new Int32Array(this.#gates), index: storageGate };
-    Atomics.store(gate.words, gate.index, gateInside); // as it loads lmdb
+    beginInside(this.#storageGate);
     const worker = new Worker(new URL("./storage-thread.js", import.meta.url), {
       name: "holdfast storage",
       workerData,
@@ -269,7 +270,7 @@ export class Supervisor {
     const ended = new Promise<never>((_, reject) => {
       const end = (error: unknown): void => {
         const reason = new HoldfastError("HF_STORAGE_FAILED", "the storage thread ended", { cause: error });
-        closeGateOfEnded(gate);
+        closeGateOfEnded(this.#storageGate);
         reject(reason);
         this.#fail(reason); // U3
       };
@@ -475,7 +476,7 @@ export class Supervisor {
     const worker = this.#storageWorker;
     this.#storageWorker = undefined;
     if (worker !== undefined) {
-      closeGate({ words: new Int32Array(this.#gates), index: storageGate }, 1_000);
+      closeGate(this.#storageGate, 1_000);
       await worker.terminate(); // what was called and not answered fails with its end
     }
     process.removeListener("exit", this.#atExit);

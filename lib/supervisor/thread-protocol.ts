@@ -59,7 +59,7 @@ export interface StorageGenerationPorts {
 export type ToStorage = 0 | { readonly kind: "delta"; readonly delta: Delta };
 
 /** Shard → main, about the thread. `loaded`: its modules are there, the application's excepted. */
-export type ThreadNotice = { readonly kind: "loaded" } | { readonly kind: "failed"; readonly error: WireError };
+type ThreadNotice = { readonly kind: "loaded" } | { readonly kind: "failed"; readonly error: WireError };
 
 /** Shard → main, about what it runs. */
 export type ShardNotice =
@@ -73,6 +73,7 @@ export type ShardNotice =
       readonly error: WireError;
     };
 
+/** Shard → main. */
 export type ShardToMain = ThreadNotice | ShardNotice;
 
 /** A task for a thread of the offload pool. */
