@@ -16,7 +16,7 @@ const claimedWord = 0;
 const notingWord = 1;
 const headBytes = 8 * (1 + lanesMax);
 
-interface Gap {
+export interface Gap {
   /** By the clock of the thread. */
   readonly beganMs: number;
   readonly ms: number;

@@ -5,72 +5,89 @@
  *
  * Each turn of the workload reads the clock once (some 40 ns), and notes gaps of 50 µs and more. A gap is from the
  * beginning of a turn to the beginning of the next one of the shard: it holds one turn.
+ *
+ * Afterwards, in the same run, the same is measured of threads that only read the clock, as the baseline.
  */
 import type { BenchOptions, BenchResult } from "../bench.js";
 import { median, rounded, spread } from "../statistics.js";
 import { HopRun } from "../throughput/hop-run.js";
 import { TimeHistogram } from "../time-histogram.js";
-import { GapNotes, gapNotedMs } from "./gap-notes.js";
+import { BareLoops } from "./bare-loops.js";
+import { type Gap, GapNotes, gapNotedMs } from "./gap-notes.js";
 
 /** The part of a round that is looked at: not its start nor its end, when not all chains are on their way. */
 const fullLoad = { from: 0.2, to: 0.8 };
 /** Rounds before the first that counts: V8 compiles for some seconds, on the cores of the shards. */
 const warmRounds = { full: 4, quick: 1 };
 
-export async function run(options: BenchOptions): Promise<BenchResult> {
-  const { quick, log, keys = 10_000, shards = 2, chains = 500 } = options;
-  const rounds = options.rounds ?? (quick ? 2 : 31);
-  const messages = options.messages ?? (quick ? 300_000 : 4_000_000);
-  const notes = new GapNotes(shards);
-  const engine = await HopRun.start({
-    shards,
-    keys,
-    chains: chains * shards,
-    messages,
-    gaps: notes.buffer,
-    log,
-  });
-  try {
-    for (let round = 0; round < (quick ? warmRounds.quick : warmRounds.full); round++) await engine.round();
-    const all = new TimeHistogram();
-    const p99s: number[] = [];
-    const rates: number[] = [];
-    const epochLengths: number[] = [];
-    for (let round = 0; round < rounds; round++) {
-      const { rate, epochMs, longest } = await measure(engine, notes);
-      rates.push(rate);
-      epochLengths.push(epochMs);
-      p99s.push(longest.percentile(99));
-      all.add(longest);
-      log(`round ${round + 1}: ${pauses(longest)}, an epoch each ${rounded(epochMs)} ms`);
-    }
-    return {
-      name: "pause",
-      value: rounded(median(p99s)),
-      unit: "ms",
-      p50: rounded(all.percentile(50)),
-      p99: rounded(all.percentile(99)),
-      max: rounded(all.max),
-      rounds,
-      spread: rounded(spread(p99s), 2),
-      checksum: await engine.verify(),
-      epochMs: rounded(median(epochLengths)),
-      messagesPerSecond: Math.round(median(rates)),
-      shards,
-      chains,
-      keys,
-    };
-  } finally {
-    await engine.close();
-  }
+/** What is run. */
+interface Workload {
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly messages: number;
+  readonly keys: number;
+  readonly shards: number;
+  readonly chains: number;
+  readonly log: (line: string) => void;
 }
 
 interface Round {
   readonly rate: number;
+  readonly roundMs: number;
   /** From one commit to the next, on average. */
   readonly epochMs: number;
   /** The longest gap of each stretch of every shard. */
   readonly longest: TimeHistogram;
+}
+
+export async function run(options: BenchOptions): Promise<BenchResult> {
+  const { quick, log, keys = 10_000, shards = 2, chains = 500 } = options;
+  const { rounds = quick ? 2 : 31, messages = quick ? 300_000 : 4_000_000 } = options;
+  const { measured, checksum } = await measureShards({ quick, rounds, messages, keys, shards, chains, log });
+  const roundMs = median(measured.map((round) => round.roundMs));
+  const epochMs = median(measured.map((round) => round.epochMs));
+  const bare = await measureBare(shards, rounds, roundMs, epochMs);
+  log(`threads that only read the clock: ${rounded(bare)} ms`);
+  const p99s = measured.map(({ longest }) => longest.percentile(99));
+  const value = median(p99s);
+  const all = new TimeHistogram();
+  for (const { longest } of measured) all.add(longest);
+  return {
+    name: "pause",
+    value: rounded(value),
+    unit: "ms",
+    baseline: rounded(bare),
+    ratio: rounded(value / bare),
+    p50: rounded(all.percentile(50)),
+    p99: rounded(all.percentile(99)),
+    max: rounded(all.max),
+    rounds,
+    spread: rounded(spread(p99s), 2),
+    checksum,
+    epochMs: rounded(epochMs),
+    messagesPerSecond: Math.round(median(measured.map(({ rate }) => rate))),
+    shards,
+    chains,
+    keys,
+  };
+}
+
+async function measureShards(workload: Workload): Promise<{ measured: readonly Round[]; checksum: number }> {
+  const { quick, rounds, shards, chains, log } = workload;
+  const notes = new GapNotes(shards);
+  const engine = await HopRun.start({ ...workload, chains: chains * shards, gaps: notes.buffer });
+  try {
+    for (let round = 0; round < (quick ? warmRounds.quick : warmRounds.full); round++) await engine.round();
+    const measured: Round[] = [];
+    for (let round = 1; round <= rounds; round++) {
+      const last = await measure(engine, notes);
+      measured.push(last);
+      log(`round ${round}: ${pauses(last.longest)}, an epoch each ${rounded(last.epochMs)} ms`);
+    }
+    return { measured, checksum: await engine.verify() };
+  } finally {
+    await engine.close();
+  }
 }
 
 async function measure(engine: HopRun, notes: GapNotes): Promise<Round> {
@@ -80,20 +97,44 @@ async function measure(engine: HopRun, notes: GapNotes): Promise<Round> {
   notes.end();
   const roundMs = (engine.messages / rate) * 1000;
   const epochMs = roundMs / Math.max(1, engine.app.status().committed - before);
-  const longest = new TimeHistogram();
-  for (const gaps of notes.read()) {
-    const idle = gaps[0]; // what came before the round
-    if (idle === undefined) throw new Error("a shard ran no turn");
-    const began = idle.beganMs + idle.ms + roundMs * fullLoad.from;
-    const stretches = new Array<number>(Math.max(1, Math.floor((roundMs * (fullLoad.to - fullLoad.from)) / epochMs)));
-    stretches.fill(gapNotedMs);
-    for (const { beganMs, ms } of gaps) {
-      const stretch = Math.floor((beganMs - began) / epochMs);
-      if (stretch >= 0 && stretch < stretches.length) stretches[stretch] = Math.max(stretches[stretch] as number, ms);
-    }
-    for (const ms of stretches) longest.record(ms);
+  const longest = longestGaps(notes.read(), roundMs * fullLoad.from, roundMs * (fullLoad.to - fullLoad.from), epochMs);
+  return { rate, roundMs, epochMs, longest };
+}
+
+/** The same of threads that do nothing, in as many rounds of the part of a round that is looked at. */
+async function measureBare(threads: number, rounds: number, roundMs: number, epochMs: number): Promise<number> {
+  const loops = await BareLoops.start(threads);
+  const ms = roundMs * (fullLoad.to - fullLoad.from);
+  const p99s: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    p99s.push(longestGaps(await loops.run(ms), 0, ms, epochMs).percentile(99));
   }
-  return { rate, epochMs, longest };
+  await loops.close();
+  return median(p99s);
+}
+
+/** The longest gap of every thread in each stretch of `stretchMs`, in `ms` from `fromMs` after the thread's beginning. */
+function longestGaps(
+  threads: readonly (readonly Gap[])[],
+  fromMs: number,
+  ms: number,
+  stretchMs: number,
+): TimeHistogram {
+  const longest = new TimeHistogram();
+  for (const gaps of threads) {
+    const idle = gaps[0]; // what came before the beginning
+    if (idle === undefined) throw new Error("a thread ran no turn");
+    const from = idle.beganMs + idle.ms + fromMs;
+    const stretches = new Array<number>(Math.max(1, Math.floor(ms / stretchMs))).fill(gapNotedMs);
+    for (const gap of gaps) {
+      const stretch = Math.floor((gap.beganMs - from) / stretchMs);
+      if (stretch >= 0 && stretch < stretches.length) {
+        stretches[stretch] = Math.max(stretches[stretch] as number, gap.ms);
+      }
+    }
+    for (const gapMs of stretches) longest.record(gapMs);
+  }
+  return longest;
 }
 
 function pauses(longest: TimeHistogram): string {
