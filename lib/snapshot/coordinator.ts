@@ -13,13 +13,7 @@
  */
 import type { Clock } from "../base/clock.js";
 import { invariant } from "../base/invariant.js";
-import {
-  logBytesMax,
-  mergeBytesCrowdedMax,
-  mergeBytesMax,
-  mergeSliceRowsBehindMax,
-  mergeSliceRowsMax,
-} from "../base/limits.js";
+import { logBytesMax, mergeBytesCrowdedMax, mergeBytesMax, mergeSliceRowsBehindMax } from "../base/limits.js";
 import { type ControlWords, crowded, crowdedOut, logPressure, stopTurns } from "../channel/control-words.js";
 import type { ShardCounts } from "../shard/ports.js";
 import type { EncodedWatermark, Watermarks } from "./commit-record.js";
@@ -55,6 +49,8 @@ export interface CoordinatorConfig {
   readonly epoch: number;
   readonly pace: PaceOptions;
   readonly mergeIntervalMs: number;
+  /** Rows of one slice of a merge, unless merges lag behind. */
+  readonly mergeSliceRowsMax: number;
   /** Egresses of the application: each holds back the log until its sink has taken what is in it. */
   readonly egressCodes: readonly number[];
 }
@@ -236,7 +232,8 @@ export class Coordinator {
     this.#press();
     const running = this.merges.find((merge) => merge.running);
     if (running !== undefined) {
-      if (running.slice(this.#lagsBehind || this.#crowding > 0 ? mergeSliceRowsBehindMax : mergeSliceRowsMax)) {
+      const isBehind = this.#lagsBehind || this.#crowding > 0;
+      if (running.slice(isBehind ? mergeSliceRowsBehindMax : this.#config.mergeSliceRowsMax)) {
         this.trim();
         this.#wakeCrowded();
       }

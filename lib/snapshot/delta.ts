@@ -62,6 +62,11 @@ export function valueAt(rows: Uint8Array, at: number): Uint8Array | undefined {
   return length === 0 ? undefined : rows.subarray(at + 4, at + 4 + length - 1);
 }
 
+/** True where the length that stands at a place is that of a deletion. */
+export function deletesAt(rows: Uint8Array, at: number): boolean {
+  return u32(rows, at) === 0;
+}
+
 function u32(bytes: Uint8Array, at: number): number {
   return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
 }

@@ -6,21 +6,29 @@
  * by handle, against 700 for a Map by key text).
  *
  * Owner and thread: the coordinator's.
- * R1. Rows are numbered from 0 in the order in which their keys came; a slot of the table holds a number + 1, 0 is empty.
+ * R1. Rows are numbered from 0 in the order in which their keys came, or have the number of a row that left; a slot of
+ *     the table holds a number + 1, 0 is empty.
  * R2. At most half of the slots are taken.
  * R3. While rows are folded, a handle names one key, and a key that has a handle comes with it always.
+ * R4. The row of a message in flight is put once and deleted once. So one that `foldNewer` has seen come is in no base
+ *     and in no older fold, and when it goes nothing of it is left. What recovery folds may be in the base already, the
+ *     part of it that a merge had applied before the crash, so there deletions stay.
  */
 import { hashBytes } from "../base/hash-bytes.js";
 import { invariant } from "../base/invariant.js";
-import { type CellRows, deltaBytesMax, forEachRowPlace, placeWidth } from "./delta.js";
+import { rowTable, tableOf } from "../store/row-key.js";
+import { type CellRows, deletesAt, deltaBytesMax, forEachRowPlace, placeWidth } from "./delta.js";
 import { RowPlaces } from "./row-places.js";
 
 const rowsAtFirst = 512;
+/** In place of the number of a delta: the number of the row is free. */
+const noDelta = -1;
 
 export class FoldedRows {
-  /** Keys folded. */
-  size = 0;
   readonly #deltas: Uint8Array[] = [];
+  /** Numbers given out, and those of them that have no row any more. */
+  #numbered = 0;
+  readonly #free: number[] = [];
   #slots = new Int32Array(2 * rowsAtFirst);
   /** Slots that are taken. */
   #taken = 0;
@@ -34,9 +42,16 @@ export class FoldedRows {
   fold(rows: Uint8Array): void {
     const number = this.#deltas.push(rows) - 1;
     forEachRowPlace(rows, (keyFrom, keyTo) => {
-      const row = this.#rowOf(rows, keyFrom, keyTo);
-      this.#places.numbers[row] = number; // the newest delta's bytes are the ones in the caches
-      this.#places.keysAt[row] = keyFrom;
+      this.#place(this.#rowOf(rows, keyFrom, keyTo), number, keyFrom);
+    });
+  }
+
+  /** The same, with rows that neither a base nor another fold can have older ones of, as far as messages go (R4). */
+  foldNewer(rows: Uint8Array): void {
+    const number = this.#deltas.push(rows) - 1;
+    forEachRowPlace(rows, (keyFrom, keyTo) => {
+      if (tableOf(rows, keyFrom) === rowTable.INFLIGHT) this.#foldMessage(rows, number, keyFrom, keyTo);
+      else this.#place(this.#rowOf(rows, keyFrom, keyTo), number, keyFrom);
     });
   }
 
@@ -45,26 +60,85 @@ export class FoldedRows {
     invariant(rows.length < deltaBytesMax, "a delta is within its limit");
     const number = this.#deltas.push(rows) - 1;
     for (let i = 0; i < places.length; i += placeWidth) {
-      const row = this.#rowOfHandle(places[i], places[i + 2]);
-      this.#places.numbers[row] = number;
-      this.#places.keysAt[row] = places[i + 1];
+      this.#place(this.#rowOfHandle(places[i], places[i + 2]), number, places[i + 1]);
     }
+  }
+
+  /** Keys folded. */
+  get size(): number {
+    return this.#numbered - this.#free.length;
   }
 
   /** The rows by their numbers, and room for others behind them. */
   get places(): RowPlaces {
+    invariant(this.#free.length === 0, "numbers without a row are closed up first");
     return this.#places;
+  }
+
+  /** Closes the gaps that messages left in the numbers. Nothing is folded any more. */
+  end(): RowPlaces {
+    const places = this.#places;
+    let end = 0;
+    for (let row = 0; row < this.#numbered; row++) {
+      if (places.numbers[row] === noDelta) continue;
+      if (end < row) places.take(end, places, row);
+      end++;
+    }
+    invariant(end === this.size, "a number is free or has a row");
+    return places;
+  }
+
+  /** R4 */
+  #foldMessage(rows: Uint8Array, number: number, keyFrom: number, keyTo: number): void {
+    const hash = hashBytes(rows, keyFrom, keyTo);
+    const slot = this.#slotOf(hash, rows, keyFrom, keyTo);
+    const row = this.#slots[slot] - 1;
+    if (row === -1) {
+      this.#place(this.#addAt(slot, hash), number, keyFrom);
+      return;
+    }
+    invariant(deletesAt(rows, keyTo) && !this.#places.deletes(row), "a message comes once and goes once");
+    this.#vacate(slot);
+    this.#places.numbers[row] = noDelta;
+    this.#free.push(row);
+  }
+
+  /** The newest delta's bytes are the ones in the caches. */
+  #place(row: number, number: number, keyAt: number): void {
+    this.#places.numbers[row] = number;
+    this.#places.keysAt[row] = keyAt;
   }
 
   /** The number of the row with this key, a new one if need be. */
   #rowOf(bytes: Uint8Array, from: number, to: number): number {
     const hash = hashBytes(bytes, from, to);
+    const slot = this.#slotOf(hash, bytes, from, to);
+    const row = this.#slots[slot] - 1;
+    return row === -1 ? this.#addAt(slot, hash) : row;
+  }
+
+  /** The slot of the row with this key, an empty one where it would be if there is none. */
+  #slotOf(hash: number, bytes: Uint8Array, from: number, to: number): number {
     const mask = this.#slots.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const row = this.#slots[slot] - 1;
-      if (row === -1) return this.#addAt(slot, hash);
-      if (this.#hashes[row] === hash && this.#places.hasKey(row, bytes, from, to)) return row;
+      if (row === -1 || (this.#hashes[row] === hash && this.#places.hasKey(row, bytes, from, to))) return slot;
     }
+  }
+
+  /** Empties a slot; those behind it that were pushed past it move up. */
+  #vacate(slot: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let empty = slot;
+    for (let next = (slot + 1) & mask; slots[next] !== 0; next = (next + 1) & mask) {
+      const home = this.#hashes[slots[next] - 1] & mask;
+      if (((next - home) & mask) < ((next - empty) & mask)) continue; // it would be before its home
+      slots[empty] = slots[next];
+      empty = next;
+    }
+    slots[empty] = 0;
+    this.#taken--;
   }
 
   /** R3 */
@@ -75,8 +149,9 @@ export class FoldedRows {
       invariant(this.#hashes[row] === hash, "a handle names one key");
       return row;
     }
-    this.#handled[handle] = this.size + 1;
-    return this.#add(hash);
+    const added = this.#add(hash);
+    this.#handled[handle] = added + 1;
+    return added;
   }
 
   #addAt(slot: number, hash: number): number {
@@ -87,7 +162,7 @@ export class FoldedRows {
   }
 
   #add(hash: number): number {
-    const row = this.size++;
+    const row = this.#free.pop() ?? this.#numbered++;
     if (row === this.#hashes.length) this.#growRows();
     this.#hashes[row] = hash;
     return row;

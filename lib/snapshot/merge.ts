@@ -8,9 +8,10 @@
  * G3. Applying rows again changes nothing, so a merge cut short by a crash is simply done again.
  * G4. Rows folded by key and by handle never meet: what recovery folded knows no handles, so until its rows are in a
  *     merge the rows of cells are folded by key, too.
+ * G5. A message that came and went between two merges is in neither; one that recovery folded may be in the base (G3), so
+ *     until the next merge begins every deletion is kept.
  */
 import { invariant } from "../base/invariant.js";
-import { mergeSliceRowsMax } from "../base/limits.js";
 import type { BaseWriter, Row } from "../store/base.js";
 import type { CellRows } from "./delta.js";
 import { FoldedRows } from "./folded-rows.js";
@@ -30,8 +31,8 @@ export class Merge {
   startedAt = 0;
   #folded = new FoldedRows();
   #foldedEpoch: number;
-  /** G4 */
-  #byKey = false;
+  /** What is folded came from the log in part (G4, G5). */
+  #recovered = false;
   #running: RunningMerge | undefined;
 
   constructor(base: BaseWriter) {
@@ -51,16 +52,20 @@ export class Merge {
   /** Takes in the rows of the next committed epoch. The bytes are kept, not copied. */
   fold(epoch: number, rows: Uint8Array, cells: CellRows): void {
     this.#folds(epoch, rows.length + cells.rows.length);
-    this.#folded.fold(rows);
-    if (this.#byKey) this.#folded.fold(cells.rows);
-    else this.#folded.foldCells(cells);
+    if (this.#recovered) {
+      this.#folded.fold(rows);
+      this.#folded.fold(cells.rows);
+    } else {
+      this.#folded.foldNewer(rows);
+      this.#folded.foldCells(cells);
+    }
   }
 
   /** The same with the rows of a log, before the first merge. */
   foldRecovered(epoch: number, rows: Uint8Array): void {
     this.#folds(epoch, rows.length);
     this.#folded.fold(rows);
-    this.#byKey = true;
+    this.#recovered = true;
   }
 
   #folds(epoch: number, bytes: number): void {
@@ -85,15 +90,15 @@ export class Merge {
   start(now: number): void {
     invariant(!this.running, "one merge at a time");
     this.startedAt = now;
-    const { places, size } = this.#folded;
-    this.#running = { epoch: this.#foldedEpoch, rows: new OrderedRows(places, size), next: 0 }; // G2
+    const { size } = this.#folded;
+    this.#running = { epoch: this.#foldedEpoch, rows: new OrderedRows(this.#folded.end(), size), next: 0 }; // G2
     this.#folded = new FoldedRows();
-    this.#byKey = false;
+    this.#recovered = false;
     this.bytes = 0;
   }
 
   /** Applies one slice of the running merge, of at most so many rows; true when it was the last. */
-  slice(rowsMax = mergeSliceRowsMax): boolean {
+  slice(rowsMax: number): boolean {
     const running = this.#running;
     invariant(running !== undefined, "a merge runs");
     const { places, length } = running.rows;

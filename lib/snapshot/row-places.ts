@@ -4,7 +4,7 @@
  *
  * Owner and thread: the coordinator's.
  */
-import { valueAt } from "./delta.js";
+import { deletesAt, valueAt } from "./delta.js";
 
 export class RowPlaces {
   readonly deltas: readonly Uint8Array[];
@@ -60,6 +60,12 @@ export class RowPlaces {
     const delta = this.deltas[this.numbers[row]];
     const at = this.keysAt[row];
     return valueAt(delta, at + lengthBefore(delta, at));
+  }
+
+  deletes(row: number): boolean {
+    const delta = this.deltas[this.numbers[row]];
+    const at = this.keysAt[row];
+    return deletesAt(delta, at + lengthBefore(delta, at));
   }
 
   keyLength(row: number): number {

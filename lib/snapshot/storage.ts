@@ -34,6 +34,7 @@ export interface GenerationPorts {
 export interface GenerationOptions {
   readonly pace: PaceOptions;
   readonly mergeIntervalMs: number;
+  readonly mergeSliceRowsMax: number;
 }
 
 export class Storage {

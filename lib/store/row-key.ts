@@ -143,9 +143,9 @@ export function keyGroupOf(key: Uint8Array): number {
   return (key[0]! << 8) | key[1]!;
 }
 
-/** The table of any key. */
-export function tableOf(key: Uint8Array): number {
-  return key[2]!;
+/** The table of any key, which may begin anywhere in some bytes. */
+export function tableOf(key: Uint8Array, from = 0): number {
+  return key[from + 2]!;
 }
 
 /** Decodes the identity of an in-flight key. */

@@ -23,6 +23,7 @@ import { TurnContext } from "../../lib/shard/turn-context.js";
 import { Capture } from "../../lib/snapshot/capture.js";
 import { Coordinator } from "../../lib/snapshot/coordinator.js";
 import { type Delta, noCells } from "../../lib/snapshot/delta.js";
+import { FoldedRows } from "../../lib/snapshot/folded-rows.js";
 import { Merge } from "../../lib/snapshot/merge.js";
 import { Recovery } from "../../lib/snapshot/recovery.js";
 import { Storage } from "../../lib/snapshot/storage.js";
@@ -161,6 +162,10 @@ const plants = {
         this.fold(epoch, rows, noCells);
       };
     });
+  },
+  /** A message that came and went leaves no row even if a merge before the crash has brought it to the base. */
+  halfmerged(surgery: Surgery): void {
+    surgery.replace(FoldedRows, "fold", () => FoldedRows.prototype.foldNewer);
   },
   /** Output leaves when the deltas are there, before the commit is durable. */
   earlyegress(surgery: Surgery): void {

@@ -7,6 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { ByteWriter } from "../../lib/base/bytes.js";
+import { mergeSliceRowsMax } from "../../lib/base/limits.js";
 import type { Random } from "../../lib/base/random.js";
 import { ControlWords } from "../../lib/channel/control-words.js";
 import { writeMessageHead } from "../../lib/codec/message-codec.js";
@@ -129,7 +130,7 @@ export class StoredWorkload {
     this.#control = new ControlWords(ControlWords.allocate(shards, false), shards);
     this.#storage.begin(
       { control: this.#control, wakeShard: () => {}, committed: () => {} },
-      { pace: { intervalMs: 1, idleIntervalMs: 1 }, mergeIntervalMs: 40 },
+      { pace: { intervalMs: 1, idleIntervalMs: 1 }, mergeIntervalMs: 40, mergeSliceRowsMax },
     );
   }
 

@@ -10,6 +10,7 @@ import type { BaseWriter } from "../../lib/store/base.js";
 import { RowWriter } from "../../lib/store/row-writer.js";
 
 const mergeIntervalMs = 4_000;
+const mergeSliceRowsMax = 500;
 
 /** A base that keeps only what its last merge was. */
 class Base implements BaseWriter {
@@ -41,7 +42,7 @@ class Coordinated {
     this.control = new ControlWords(ControlWords.allocate(shards, false), shards);
     const log = { durable: 0, log: { liveBytes: 0, diskFull: false, prepare: () => false } } as unknown as EpochLog;
     this.coordinator = new Coordinator(
-      { generation: 1, epoch: 0, pace: defaultPace, mergeIntervalMs, egressCodes: [] },
+      { generation: 1, epoch: 0, pace: defaultPace, mergeIntervalMs, mergeSliceRowsMax, egressCodes: [] },
       {
         clock: { now: () => this.now },
         control: this.control,

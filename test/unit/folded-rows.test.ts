@@ -41,14 +41,25 @@ function cellsOf(rows: readonly TextRow[], handles: Map<string, number>): CellRo
   return { rows: bytes, places: Int32Array.from(places) };
 }
 
-/** Rows beside the map they must be equal to: a map keeps a key where it came first, as rows do. */
+/** Rows beside the map they must be equal to: a map keeps a key where it came first, as rows do until messages leave. */
 class Checked {
   readonly rows = new FoldedRows();
   readonly oracle = new Map<string, string | undefined>();
+  /** Rows have left: the numbers of the others may have another order than the map. */
+  closedUp = false;
 
   fold(rows: readonly TextRow[]): void {
     this.rows.fold(deltaOf(rows));
     for (const [key, value] of rows) this.oracle.set(key, value);
+  }
+
+  /** Messages that were seen to come and go leave nothing; rows of others are as with `fold`. */
+  foldNewer(rows: readonly TextRow[]): void {
+    this.rows.foldNewer(deltaOf(rows));
+    for (const [key, value] of rows) {
+      if (value === undefined && key.startsWith(messagePrefix) && this.oracle.delete(key)) this.closedUp = true;
+      else this.oracle.set(key, value);
+    }
   }
 
   foldCells(rows: readonly TextRow[], handles: Map<string, number>): void {
@@ -59,9 +70,13 @@ class Checked {
   check(): void {
     const { rows, oracle } = this;
     assert.equal(rows.size, oracle.size);
-    const { size, places } = rows;
-    const folded = Array.from({ length: size }, (_, row) => [textOf(places.key(row)), textOf(places.value(row))]);
-    assert.deepEqual(folded, [...oracle]);
+    const { size } = rows;
+    const places = this.closedUp ? rows.end() : rows.places;
+    const folded = Array.from({ length: size }, (_, row): TextRow => {
+      return [textOf(places.key(row)) as string, textOf(places.value(row))];
+    });
+    if (this.closedUp) assert.deepEqual(new Map(folded), oracle);
+    else assert.deepEqual(folded, [...oracle]);
     const ordered = new OrderedRows(places, size);
     ordered.order(size);
     const inOrder = Array.from({ length: size }, (_, row) => ordered.places.key(row));
@@ -69,6 +84,9 @@ class Checked {
     assert.deepEqual(inOrder.map(textOf), sorted.map(textOf));
   }
 }
+
+/** A key group and the table of messages in flight. */
+const messagePrefix = "\0\x07\x02";
 
 const anyByteText = fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes).toString("latin1"));
 /** Keys of one hash: one is the beginning of another, one is as long. */
@@ -128,6 +146,73 @@ describe("folded rows", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test("a message that comes and goes leaves no row, and whatever else is folded with it stays", () => {
+    // What happens in an epoch: messages come, some of those that are there go, or some that came before all this.
+    const epoch = fc.record({
+      coming: fc.nat(40),
+      going: fc.array(fc.nat(1_000), { maxLength: 60 }),
+      fromBefore: fc.nat(3),
+      others: fc.array(fc.tuple(anyKey, anyValue), { maxLength: 20 }),
+      cells: fc.array(fc.tuple(anyKey, anyValue), { maxLength: 20 }),
+    });
+    fc.assert(
+      fc.property(fc.array(epoch, { maxLength: 12 }), fc.boolean(), (epochs, shortKeys) => {
+        const checked = new Checked();
+        const handles = new Map<string, number>();
+        const there: string[] = [];
+        let named = 0;
+        const name = (): string => `${messagePrefix}${shortKeys ? "" : "of this generation "}${named++}`;
+        for (const { coming, going, fromBefore, others, cells } of epochs) {
+          const rows: TextRow[] = others.map(([key, value]) => [`row ${key}`, value]);
+          for (const n of going) {
+            if (there.length > 0) rows.push([there.splice(n % there.length, 1)[0] as string, undefined]);
+          }
+          for (let n = 0; n < fromBefore; n++) rows.push([name(), undefined]);
+          for (let n = 0; n < coming; n++) {
+            const key = name();
+            there.push(key);
+            rows.push([key, `message ${key}`]);
+          }
+          checked.foldNewer(rows);
+          checked.foldCells([...new Map(cells)], handles);
+        }
+        checked.check();
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("thousands of messages that come and go need no more room than those that are there at once", () => {
+    const checked = new Checked();
+    const key = (n: number): string => `${messagePrefix}${n}`;
+    for (let n = 0; n < 20_000; n += 100) {
+      const rows: TextRow[] = [];
+      for (let i = n; i < n + 100; i++) rows.push([key(i), `${i}`], [key(i - 300), undefined]);
+      checked.foldNewer(rows);
+    }
+    assert.ok(checked.rows.size <= 300 + 300, `${checked.rows.size} rows`); // 300 were deleted that had not been seen
+    checked.check();
+  });
+
+  test("a message that recovery has folded stays deleted: a merge before the crash may have brought it to the base", () => {
+    const checked = new Checked();
+    checked.fold([[`${messagePrefix}1`, "message"]]);
+    checked.fold([[`${messagePrefix}1`, undefined]]);
+    assert.equal(checked.rows.size, 1);
+    checked.check();
+  });
+
+  test("a message that comes twice, or goes twice, breaks an invariant", () => {
+    for (const value of ["message", undefined]) {
+      const rows = new FoldedRows();
+      rows.foldNewer(deltaOf([[`${messagePrefix}1`, value]]));
+      assert.throws(
+        () => rows.foldNewer(deltaOf([[`${messagePrefix}1`, value]])),
+        (error) => isHoldfastError(error, "HF_INVARIANT"),
+      );
+    }
   });
 
   test("a handle that comes with another key is refused", () => {
