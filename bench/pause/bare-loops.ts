@@ -3,6 +3,7 @@
  * than nothing, the machine takes: its interrupts and whatever else it runs, which on as many cores as threads runs in
  * place of one of them. This file is both the main thread's side and, in a worker, a loop.
  */
+import { once } from "node:events";
 import { isMainThread, type MessagePort, parentPort, Worker, workerData } from "node:worker_threads";
 import { type Gap, GapLane, GapNotes } from "./gap-notes.js";
 
@@ -20,14 +21,14 @@ export class BareLoops {
     const workers = Array.from({ length: threads }, () => {
       return new Worker(new URL(import.meta.url), { workerData: notes.buffer });
     });
-    await Promise.all(workers.map(nextMessage));
+    await Promise.all(workers.map((worker) => once(worker, "message")));
     return new BareLoops(notes, workers);
   }
 
   /** The gaps of every loop in so many milliseconds, the time before first. */
   async run(ms: number): Promise<readonly (readonly Gap[])[]> {
     this.#notes.begin();
-    const ended = this.#workers.map(nextMessage);
+    const ended = this.#workers.map((worker) => once(worker, "message"));
     for (const worker of this.#workers) worker.postMessage(ms);
     await Promise.all(ended);
     this.#notes.end();
@@ -37,13 +38,6 @@ export class BareLoops {
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
-}
-
-function nextMessage(worker: Worker): Promise<void> {
-  return new Promise((resolve, reject) => {
-    worker.once("message", () => resolve());
-    worker.once("error", reject);
-  });
 }
 
 if (!isMainThread) {

@@ -106,10 +106,13 @@ async function measureBare(threads: number, rounds: number, roundMs: number, epo
   const loops = await BareLoops.start(threads);
   const ms = roundMs * (fullLoad.to - fullLoad.from);
   const p99s: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    p99s.push(longestGaps(await loops.run(ms), 0, ms, epochMs).percentile(99));
+  try {
+    for (let round = 0; round < rounds; round++) {
+      p99s.push(longestGaps(await loops.run(ms), 0, ms, epochMs).percentile(99));
+    }
+  } finally {
+    await loops.close();
   }
-  await loops.close();
   return median(p99s);
 }
 

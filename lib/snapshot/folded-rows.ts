@@ -10,7 +10,7 @@
  *     the table holds a number + 1, 0 is empty.
  * R2. At most half of the slots are taken.
  * R3. While rows are folded, a handle names one key, and a key that has a handle comes with it always.
- * R4. The row of a message in flight is put once and deleted once. So one that `foldNewer` has seen come is in no base
+ * R4. In each base the row of a message in flight is put once and deleted once. So one that `foldNewer` has seen come is in no base
  *     and in no older fold, and when it goes nothing of it is left. What recovery folds may be in the base already, the
  *     part of it that a merge had applied before the crash, so there deletions stay.
  */
@@ -46,7 +46,7 @@ export class FoldedRows {
     });
   }
 
-  /** The same, with rows that neither a base nor another fold can have older ones of, as far as messages go (R4). */
+  /** The same, where a message that is put is in no base and in no older fold (R4). */
   foldNewer(rows: Uint8Array): void {
     const number = this.#deltas.push(rows) - 1;
     forEachRowPlace(rows, (keyFrom, keyTo) => {
@@ -69,21 +69,24 @@ export class FoldedRows {
     return this.#numbered - this.#free.length;
   }
 
-  /** The rows by their numbers, and room for others behind them. */
+  /** The rows by their numbers, of which some may be free, and room for others behind them. */
   get places(): RowPlaces {
-    invariant(this.#free.length === 0, "numbers without a row are closed up first");
     return this.#places;
+  }
+
+  /** Visits the number of every row. */
+  forEach(visit: (row: number) => void): void {
+    for (let row = 0; row < this.#numbered; row++) if (this.#places.numbers[row] !== noDelta) visit(row);
   }
 
   /** Closes the gaps that messages left in the numbers. Nothing is folded any more. */
   end(): RowPlaces {
     const places = this.#places;
     let end = 0;
-    for (let row = 0; row < this.#numbered; row++) {
-      if (places.numbers[row] === noDelta) continue;
+    this.forEach((row) => {
       if (end < row) places.take(end, places, row);
       end++;
-    }
+    });
     invariant(end === this.size, "a number is free or has a row");
     return places;
   }

@@ -78,11 +78,11 @@ export class Merge {
   get overlay(): ReadonlyMap<string, Uint8Array | null> {
     invariant(this.#running === undefined, "the overlay is read before merges run");
     const overlay = new Map<string, Uint8Array | null>();
-    const { size, places } = this.#folded;
-    for (let row = 0; row < size; row++) {
+    const { places } = this.#folded;
+    this.#folded.forEach((row) => {
       const { buffer, byteOffset, length } = places.key(row);
       overlay.set(Buffer.from(buffer, byteOffset, length).toString("latin1"), places.value(row) ?? null);
-    }
+    });
     return overlay;
   }
 
