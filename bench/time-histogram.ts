@@ -1,5 +1,6 @@
 /** Times in an HDR histogram: to three digits, in little memory, however many there are. */
 import { createHistogram } from "node:perf_hooks";
+import { rounded } from "./statistics.js";
 
 const perMs = 1e6; // kept in nanoseconds
 
@@ -26,5 +27,16 @@ export class TimeHistogram {
 
   get max(): number {
     return this.#histogram.max / perMs;
+  }
+
+  /** What a result line shows, in milliseconds. */
+  get figures(): { readonly p50: number; readonly p99: number; readonly max: number } {
+    return { p50: rounded(this.percentile(50)), p99: rounded(this.percentile(99)), max: rounded(this.max) };
+  }
+
+  /** The same for a person. */
+  toString(): string {
+    const { p50, p99, max } = this.figures;
+    return `p50 ${p50}, p99 ${p99}, max ${max} ms`;
   }
 }

@@ -63,9 +63,7 @@ async function oneCaller(options: BenchOptions): Promise<BenchResult> {
       unit: "ms",
       baseline: rounded(theirs.percentile(50)),
       ratio: rounded(median(ratios)), // of the rounds
-      p50: rounded(ours.percentile(50)),
-      p99: rounded(ours.percentile(99)),
-      max: rounded(ours.max),
+      ...ours.figures,
       rounds,
       spread: rounded(spread(ratios), 2),
       checksum,
@@ -105,18 +103,13 @@ async function underLoad(options: BenchOptions, load: number): Promise<BenchResu
       const times = await parcels.openLoop(load * median(rates), loadedMs);
       all.add(times);
       p99s.push(times.percentile(99));
-      log(
-        `round ${round + 1}: at most ${Math.round(rates.at(-1) as number)} a second; at ${load} of it ` +
-          `p50 ${rounded(times.percentile(50))}, p99 ${rounded(times.percentile(99))}, max ${rounded(times.max)} ms`,
-      );
+      log(`round ${round + 1}: at most ${Math.round(rates.at(-1) as number)} a second; at ${load} of it ${times}`);
     }
     return {
       name: "latency",
       value: rounded(median(p99s)),
       unit: "ms",
-      p50: rounded(all.percentile(50)),
-      p99: rounded(all.percentile(99)),
-      max: rounded(all.max),
+      ...all.figures,
       rounds,
       spread: rounded(spread(p99s), 2),
       checksum: await parcels.verify(),

@@ -16,20 +16,12 @@ import { BareLoops } from "./bare-loops.js";
 import { type Gap, GapNotes, gapNotedMs } from "./gap-notes.js";
 
 /** The part of a round that is looked at: not its start nor its end, when not all chains are on their way. */
-const fullLoad = { from: 0.2, to: 0.8 };
+const fullLoad = { from: 0.2, part: 0.6 };
 /** Rounds before the first that counts: V8 compiles for some seconds, on the cores of the shards. */
 const warmRounds = { full: 4, quick: 1 };
 
 /** What is run. */
-interface Workload {
-  readonly quick: boolean;
-  readonly rounds: number;
-  readonly messages: number;
-  readonly keys: number;
-  readonly shards: number;
-  readonly chains: number;
-  readonly log: (line: string) => void;
-}
+type Workload = Required<Pick<BenchOptions, "quick" | "rounds" | "messages" | "keys" | "shards" | "chains" | "log">>;
 
 interface Round {
   readonly rate: number;
@@ -58,9 +50,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
     unit: "ms",
     baseline: rounded(bare),
     ratio: rounded(value / bare),
-    p50: rounded(all.percentile(50)),
-    p99: rounded(all.percentile(99)),
-    max: rounded(all.max),
+    ...all.figures,
     rounds,
     spread: rounded(spread(p99s), 2),
     checksum,
@@ -82,7 +72,7 @@ async function measureShards(workload: Workload): Promise<{ measured: readonly R
     for (let round = 1; round <= rounds; round++) {
       const last = await measure(engine, notes);
       measured.push(last);
-      log(`round ${round}: ${pauses(last.longest)}, an epoch each ${rounded(last.epochMs)} ms`);
+      log(`round ${round}: ${last.longest}, an epoch each ${rounded(last.epochMs)} ms`);
     }
     return { measured, checksum: await engine.verify() };
   } finally {
@@ -97,14 +87,14 @@ async function measure(engine: HopRun, notes: GapNotes): Promise<Round> {
   notes.end();
   const roundMs = (engine.messages / rate) * 1000;
   const epochMs = roundMs / Math.max(1, engine.app.status().committed - before);
-  const longest = longestGaps(notes.read(), roundMs * fullLoad.from, roundMs * (fullLoad.to - fullLoad.from), epochMs);
+  const longest = longestGaps(notes.read(), roundMs * fullLoad.from, roundMs * fullLoad.part, epochMs);
   return { rate, roundMs, epochMs, longest };
 }
 
 /** The same of threads that do nothing, in as many rounds of the part of a round that is looked at. */
 async function measureBare(threads: number, rounds: number, roundMs: number, epochMs: number): Promise<number> {
   const loops = await BareLoops.start(threads);
-  const ms = roundMs * (fullLoad.to - fullLoad.from);
+  const ms = roundMs * fullLoad.part;
   const p99s: number[] = [];
   try {
     for (let round = 0; round < rounds; round++) {
@@ -138,8 +128,4 @@ function longestGaps(
     for (const gapMs of stretches) longest.record(gapMs);
   }
   return longest;
-}
-
-function pauses(longest: TimeHistogram): string {
-  return `p50 ${rounded(longest.percentile(50))}, p99 ${rounded(longest.percentile(99))}, max ${rounded(longest.max)} ms`;
 }

@@ -17,6 +17,7 @@
  * N4. A bucket is in memory as long as one of its rows is.
  */
 import { hashBytes } from "../base/hash-bytes.js";
+import { emptySlot, fillSlot } from "../base/hash-slots.js";
 import { invariant } from "../base/invariant.js";
 import { recentSlabBytes } from "../base/limits.js";
 
@@ -189,13 +190,7 @@ export class RecentRows {
     const mask = slots.length - 1;
     let gap = this.#hashes[place] & mask;
     for (; slots[gap] !== place + 1; gap = (gap + 1) & mask) if (slots[gap] === 0) return; // it was written again
-    for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const home = this.#hashes[slots[slot] - 1] & mask;
-      if (((slot - home) & mask) < ((slot - gap) & mask)) continue; // it would be before its home
-      slots[gap] = slots[slot];
-      gap = slot;
-    }
-    slots[gap] = 0;
+    emptySlot(slots, this.#hashes, gap);
   }
 
   #grow(): void {
@@ -214,15 +209,10 @@ export class RecentRows {
     this.#epochs = longer(this.#epochs, new Float64Array(2 * length));
     this.#before = longer(this.#before, new Float64Array(2 * length));
     this.#slots = new Int32Array(4 * length); // N3
-    for (const slot of newest) this.#refill(first + ((slot - 1 - first) & (length - 1)));
-  }
-
-  #refill(row: number): void {
-    const place = this.#place(row);
-    const mask = this.#slots.length - 1;
-    let slot = this.#hashes[place] & mask;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
-    this.#slots[slot] = place + 1;
+    for (const slot of newest) {
+      const row = first + ((slot - 1 - first) & (length - 1));
+      fillSlot(this.#slots, this.#hashes, this.#place(row));
+    }
   }
 }
 

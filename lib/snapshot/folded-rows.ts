@@ -6,15 +6,16 @@
  * by handle, against 700 for a Map by key text).
  *
  * Owner and thread: the coordinator's.
- * R1. Rows are numbered from 0 in the order in which their keys came, or have the number of a row that left; a slot of
- *     the table holds a number + 1, 0 is empty.
+ * R1. Rows are numbered from 0 in the order in which their keys came, or have the number of a row that left; the slots
+ *     of the table are those of hash-slots.ts.
  * R2. At most half of the slots are taken.
  * R3. While rows are folded, a handle names one key, and a key that has a handle comes with it always.
- * R4. In each base the row of a message in flight is put once and deleted once. So one that `foldNewer` has seen come is in no base
- *     and in no older fold, and when it goes nothing of it is left. What recovery folds may be in the base already, the
- *     part of it that a merge had applied before the crash, so there deletions stay.
+ * R4. In each base the row of a message in flight is put once and deleted once. So one that `foldNewer` has seen come is
+ *     in no base and in no older fold, and when it goes nothing of it is left. What recovery folds may be in the base
+ *     already, the part of it that a merge had applied before the crash, so there deletions stay.
  */
 import { hashBytes } from "../base/hash-bytes.js";
+import { emptySlot, fillSlot } from "../base/hash-slots.js";
 import { invariant } from "../base/invariant.js";
 import { rowTable, tableOf } from "../store/row-key.js";
 import { type CellRows, deletesAt, deltaBytesMax, forEachRowPlace, placeWidth } from "./delta.js";
@@ -101,7 +102,8 @@ export class FoldedRows {
       return;
     }
     invariant(deletesAt(rows, keyTo) && !this.#places.deletes(row), "a message comes once and goes once");
-    this.#vacate(slot);
+    emptySlot(this.#slots, this.#hashes, slot);
+    this.#taken--;
     this.#places.numbers[row] = noDelta;
     this.#free.push(row);
   }
@@ -127,21 +129,6 @@ export class FoldedRows {
       const row = this.#slots[slot] - 1;
       if (row === -1 || (this.#hashes[row] === hash && this.#places.hasKey(row, bytes, from, to))) return slot;
     }
-  }
-
-  /** Empties a slot; those behind it that were pushed past it move up. */
-  #vacate(slot: number): void {
-    const slots = this.#slots;
-    const mask = slots.length - 1;
-    let empty = slot;
-    for (let next = (slot + 1) & mask; slots[next] !== 0; next = (next + 1) & mask) {
-      const home = this.#hashes[slots[next] - 1] & mask;
-      if (((next - home) & mask) < ((next - empty) & mask)) continue; // it would be before its home
-      slots[empty] = slots[next];
-      empty = next;
-    }
-    slots[empty] = 0;
-    this.#taken--;
   }
 
   /** R3 */
@@ -186,13 +173,7 @@ export class FoldedRows {
   /** R2 */
   #growSlots(): void {
     const slots = new Int32Array(2 * this.#slots.length);
-    const mask = slots.length - 1;
-    for (const number of this.#slots) {
-      if (number === 0) continue;
-      let slot = this.#hashes[number - 1] & mask;
-      while (slots[slot] !== 0) slot = (slot + 1) & mask;
-      slots[slot] = number;
-    }
+    for (const taken of this.#slots) if (taken !== 0) fillSlot(slots, this.#hashes, taken - 1);
     this.#slots = slots;
   }
 }

@@ -2,7 +2,7 @@
  * What a seed's world is like: drawn once per seed, each seed a different mixture of features and faults. Worlds lack
  * many things, another selection each, so that everything is also met without what would hide it (swarm testing).
  */
-import { captureRowsPerStepMax, receivePerStepMax, turnsPerStepMax } from "../../lib/base/limits.js";
+import { captureRowsPerStepMax, mergeSliceRowsMax, receivePerStepMax, turnsPerStepMax } from "../../lib/base/limits.js";
 import { type Random, seededRandom } from "../../lib/base/random.js";
 import { hashId } from "../../lib/partition/hash.js";
 
@@ -69,6 +69,8 @@ export interface Params {
   readonly segmentBytes: number;
   readonly zeroAheadBytes: number;
   readonly mergeIntervalMs: number;
+  /** With one, a crash may come in the middle of a merge. */
+  readonly mergeSliceRowsMax: number;
   readonly intervalMs: number | undefined;
   readonly idleIntervalMs: number;
   /** How often others go on in the middle of a shard's step. */
@@ -126,6 +128,7 @@ const conditions: { readonly [name: string]: Partial<Params> } = {
   lag: { lagP: 0 },
   crowds: { crowded: false },
   slices: { receivePerStepMax, turnsPerStepMax, captureRowsPerStepMax },
+  "merge-slices": { mergeSliceRowsMax },
   rescale: { rescaleP: 0 },
   skew: { skewed: false },
   wrap: { nearWrap: false },
@@ -153,8 +156,12 @@ export function streamOf(seed: number, part: string): Random {
 
 /** The world of a seed, with what the run changes in it. */
 export function paramsOf(seed: number, overrides: Overrides): Params {
-  const roomP = picking(streamOf(seed, "room"))(0, 0, 0.3);
-  const drawn = { ...draw(streamOf(seed, "params")), ...drawSlices(streamOf(seed, "slices")), roomP };
+  const drawn = {
+    ...draw(streamOf(seed, "params")),
+    ...drawSlices(streamOf(seed, "slices")),
+    roomP: picking(streamOf(seed, "room"))(0, 0, 0.3),
+    mergeSliceRowsMax: picking(streamOf(seed, "merges"))(1, mergeSliceRowsMax, mergeSliceRowsMax),
+  };
   const { without = [], steps = drawn.steps, crashes = drawn.crashes, addresses = drawn.addresses } = overrides;
   const lacking = without.map((name) => conditions[name] ?? {});
   const weights = drawn.weights.map((weight, action) => (without.includes(actionNames[action]) ? 0 : weight));
@@ -179,7 +186,7 @@ function picking(random: Random): <T>(...choices: readonly T[]) => T {
   return (...choices) => choices[random.below(choices.length)];
 }
 
-function draw(random: Random): Omit<Params, keyof Slices | "roomP"> {
+function draw(random: Random): Omit<Params, keyof Slices | "roomP" | "mergeSliceRowsMax"> {
   const pick = picking(random);
   const chance = (p: number): boolean => random.next() < p;
   const shards = pick(1, 2, 2, 2, 3, 3, 3, 4, 5, 6);

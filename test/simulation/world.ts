@@ -16,7 +16,7 @@ import { GatewaySession } from "../../lib/app/gateway-session.js";
 import { ByteWriter } from "../../lib/base/bytes.js";
 import { HoldfastError, isHoldfastError } from "../../lib/base/errors.js";
 import { invariant } from "../../lib/base/invariant.js";
-import { deathsMax, epochIdleIntervalMs, mergeSliceRowsMax, suspiciousStarts } from "../../lib/base/limits.js";
+import { deathsMax, epochIdleIntervalMs, suspiciousStarts } from "../../lib/base/limits.js";
 import type { Random } from "../../lib/base/random.js";
 import { egressPressure, logPressure, stopTurns } from "../../lib/channel/control-words.js";
 import { Doorbell } from "../../lib/channel/doorbell.js";
@@ -987,7 +987,7 @@ export class World {
       {
         pace: { intervalMs: this.params.intervalMs, idleIntervalMs: this.params.idleIntervalMs },
         mergeIntervalMs: this.params.mergeIntervalMs,
-        mergeSliceRowsMax: this.params.sends % 3 === 0 ? 1 : mergeSliceRowsMax, // a crash in the middle of a merge
+        mergeSliceRowsMax: this.params.mergeSliceRowsMax,
       },
     );
     this.#connect(generation, recovered);

@@ -204,12 +204,16 @@ describe("folded rows", () => {
     checked.check();
   });
 
-  test("a message that comes twice, or goes twice, breaks an invariant", () => {
-    for (const value of ["message", undefined]) {
+  test("a message that comes twice, goes twice, or comes after it went breaks an invariant", () => {
+    for (const [first, second] of [
+      ["message", "message"],
+      [undefined, undefined],
+      [undefined, "message"],
+    ]) {
       const rows = new FoldedRows();
-      rows.foldNewer(deltaOf([[`${messagePrefix}1`, value]]));
+      rows.foldNewer(deltaOf([[`${messagePrefix}1`, first]]));
       assert.throws(
-        () => rows.foldNewer(deltaOf([[`${messagePrefix}1`, value]])),
+        () => rows.foldNewer(deltaOf([[`${messagePrefix}1`, second]])),
         (error) => isHoldfastError(error, "HF_INVARIANT"),
       );
     }
